@@ -1,0 +1,21 @@
+"""The networks of "Deep Learning from Scratch" (K. Saitoh) in numpy, and nothing but numpy."""
+
+from scratch.gradient import numerical_gradient
+from scratch.layers import Affine, Relu, Sigmoid, SoftmaxWithLoss, Tanh
+from scratch.mnist import load_mnist
+from scratch.multi_layer_net import MultiLayerNet
+from scratch.optimizer import SGD
+from scratch.util import smooth_curve
+
+__all__ = [
+    "SGD",
+    "Affine",
+    "MultiLayerNet",
+    "Relu",
+    "Sigmoid",
+    "SoftmaxWithLoss",
+    "Tanh",
+    "load_mnist",
+    "numerical_gradient",
+    "smooth_curve",
+]
