@@ -1,0 +1,19 @@
+"""The same networks in torch, and nothing but torch: plain nn.Module and torch.optim.
+
+It never imports `scratch`: init rules, formulas and file reading are written a second time here,
+so that a mistake in one stack is not repeated by the other.
+"""
+
+from torch_ref.book import load_params, to_grads, to_params
+from torch_ref.exact import exact_arithmetic
+from torch_ref.mnist import load_mnist
+from torch_ref.net import MultiLayerNet
+
+__all__ = [
+    "MultiLayerNet",
+    "exact_arithmetic",
+    "load_mnist",
+    "load_params",
+    "to_grads",
+    "to_params",
+]
