@@ -1,0 +1,178 @@
+"""A network in the book's style, called so that neither side can spoil the other's arrays."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+Targets = NDArray[np.integer[Any]]
+ONE_HOT, LABELS = "one-hot", "labels"
+
+
+class Network(Protocol):
+    """What a network must have to be judged: the book's `MultiLayerNet` and most like it."""
+
+    params: Any
+
+    def gradient(self, x: Any, t: Any, /) -> Any:
+        """Return the gradients under the names of `params`."""
+
+    def loss(self, x: Any, t: Any, /) -> Any:
+        """Return the loss of a batch."""
+
+
+class Candidate:
+    """The network that is judged.
+
+    Parameters
+    ----------
+    net : Network
+        `params` holds W1 (fan_in, fan_out), b1 (fan_out,), W2, ... as numpy arrays of one dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not such a network; the message says what is missing.
+    """
+
+    def __init__(self, net: Network) -> None:
+        for attribute in ("params", "gradient", "loss"):
+            if not hasattr(net, attribute):
+                raise TypeError(
+                    f"{type(net).__name__} has no `{attribute}`: a network to be judged has "
+                    "`params`, `gradient(x, t)` and `loss(x, t)`"
+                )
+        self.net = net
+        self.params = _network_order(net.params)
+        self.sizes = _sizes(self.params)
+        self.dtype = next(iter(self.params.values())).dtype
+        self.targets = LABELS
+        self.spoiled: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """The class of the network."""
+        return type(self.net).__name__
+
+    def write(self, params: Mapping[str, Array]) -> None:
+        """Write values into the arrays of the network, in place."""
+        for key, value in params.items():
+            self.params[key][...] = value
+
+    def read(self) -> dict[str, Array]:
+        """Return copies of the parameters."""
+        return {key: value.copy() for key, value in self.params.items()}
+
+    def loss(self, x: Array, t: Targets) -> float:
+        """Return the loss of the batch, as a float."""
+        value = np.asarray(self._call("loss", x, t), np.float64)
+        if value.size != 1:
+            raise TypeError(f"loss(x, t) returned an array of shape {value.shape}, not a number")
+        return float(value.reshape(()))
+
+    def gradient(self, x: Array, t: Targets) -> dict[str, Array]:
+        """Return copies of the gradients, by the names of the parameters."""
+        grads = self._call("gradient", x, t)
+        if not isinstance(grads, Mapping) or set(grads) != set(self.params):
+            got = ", ".join(map(str, grads)) if isinstance(grads, Mapping) else type(grads).__name__
+            raise TypeError(f"gradient(x, t) returned {got}; expected a dict of {self._names()}")
+        return {key: np.array(grads[key], dtype=np.float64) for key in self.params}
+
+    def outputs(self, x: Array) -> dict[str, Array]:
+        """Return what can be seen of the forward pass: z1, a1, ..., and what `predict` returns.
+
+        The layers in between are visible in networks that keep them as the book does, in a dict
+        `layers` of objects with `forward`, of which `predict` is the composition.
+        """
+        predict = getattr(self.net, "predict", None)
+        if predict is None:
+            return {}
+        copy = x.copy()
+        predicted = np.array(_quietly(predict, copy), dtype=np.float64)
+        self._look("predict", x, copy)
+        layers = list(getattr(self.net, "layers", {}).values()) if self._has_book_layers() else []
+        seen: dict[str, Array] = {}
+        if len(layers) == 2 * len(self.sizes) - 3:
+            value: Any = x.copy()
+            for i, layer in enumerate(layers):
+                value = _quietly(layer.forward, value)
+                seen[f"{'za'[i % 2]}{i // 2 + 1}"] = np.array(value, dtype=np.float64)
+            last = seen.popitem()[1]
+            if not np.array_equal(last, predicted, equal_nan=True):
+                seen = {}
+        return {**seen, "logits": predicted}
+
+    def _has_book_layers(self) -> bool:
+        layers = getattr(self.net, "layers", None)
+        return isinstance(layers, Mapping) and all(hasattr(v, "forward") for v in layers.values())
+
+    def _call(self, method: str, x: Array, t: Targets) -> Any:
+        given = x, (np.eye(self.sizes[-1], dtype=int)[t] if self.targets == ONE_HOT else t)
+        copies = tuple(array.copy() for array in given)
+        result = _quietly(getattr(self.net, method), *copies)
+        for before, after in zip(given, copies, strict=True):
+            self._look(method, before, after)
+        return result
+
+    def _look(self, method: str, before: NDArray[Any], after: NDArray[Any]) -> None:
+        if not np.array_equal(before, after):
+            self.spoiled.append(method)
+
+    def _names(self) -> str:
+        return ", ".join(self.params)
+
+
+def _quietly(function: Callable[..., Any], *args: Any) -> Any:
+    """Call; overflow in somebody's network is for the judge to find, not for the console."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function(*args)
+
+
+def _network_order(params: Any) -> dict[str, Array]:
+    """Return `params` as W1, b1, W2, ...; TypeError or ValueError where that cannot be."""
+    if not isinstance(params, Mapping) or not params:
+        raise TypeError(f"params is {type(params).__name__}; expected a dict with W1, b1, W2, ...")
+    names = [f"{letter}{i}" for i in range(1, len(params) // 2 + 1) for letter in "Wb"]
+    if set(names) != set(params):
+        raise ValueError(f"params has {', '.join(map(str, params))}; expected W1, b1, W2, b2, ...")
+    for name in names:
+        value = params[name]
+        if not isinstance(value, np.ndarray) or not np.issubdtype(value.dtype, np.floating):
+            kind = getattr(value, "dtype", type(value).__name__)
+            raise TypeError(f"params[{name!r}] is {kind}; expected a numpy array of floats")
+        if not value.flags.writeable:
+            raise ValueError(f"params[{name!r}] is read-only; the judge writes its stimuli into it")
+    dtypes = {str(params[name].dtype) for name in names}
+    if len(dtypes) > 1:
+        raise TypeError(f"params mixes {' and '.join(sorted(dtypes))}; expected one dtype")
+    if dtypes - {"float32", "float64"}:
+        raise TypeError(f"params is {dtypes.pop()}; expected float64 or float32")
+    return {name: params[name] for name in names}
+
+
+def _sizes(params: Mapping[str, Array]) -> tuple[int, ...]:
+    """Return features, hidden units and classes; ValueError where the shapes do not chain."""
+    weights = [value for key, value in params.items() if key.startswith("W")]
+    for i, W in enumerate(weights, start=1):
+        if W.ndim != 2 or 0 in W.shape:
+            raise ValueError(f"W{i} has shape {W.shape}; expected (fan_in, fan_out)")
+        if params[f"b{i}"].shape != W.shape[1:]:
+            raise ValueError(
+                f"b{i} has shape {params[f'b{i}'].shape} beside W{i} {W.shape}; "
+                f"expected {W.shape[1:]}"
+            )
+    for i, (W, following) in enumerate(pairwise(weights), start=1):
+        if W.shape[1] != following.shape[0]:
+            raise ValueError(
+                f"W{i} {W.shape} does not lead into W{i + 1} {following.shape}: "
+                "expected (fan_in, fan_out) each"
+            )
+    sizes = (weights[0].shape[0], *(W.shape[1] for W in weights))
+    if sizes[-1] < 2:
+        raise ValueError(f"W{len(weights)} has {sizes[-1]} output; a softmax needs 2 or more")
+    return sizes

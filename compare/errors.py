@@ -1,0 +1,5 @@
+"""What is wrong with what we were given, as opposed to with a network."""
+
+
+class InputError(Exception):
+    """An option, a file or a combination cannot be used: one line, exit status 2."""

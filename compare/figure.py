@@ -1,0 +1,174 @@
+"""The figure of a run: the book's, with both stacks, and how far apart their gradients are."""
+
+import io
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from compare.run_wording import first_failing
+from scratch import smooth_curve
+
+if TYPE_CHECKING:
+    from compare.run_report import InitReport, RunReport
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+"""Okabe and Ito 2008: told apart by colour-blind readers too."""
+
+MARKERS = "osD^vP*"
+"""The book's o, s, D, then others."""
+
+EVERY = 100
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "lines.markersize": 5,
+}
+
+
+def draw_run(report: "RunReport") -> Figure:
+    """Return the figure of a run; nothing global of matplotlib is touched."""
+    with matplotlib.rc_context(matplotlib.rcParamsDefault), matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10, 5), dpi=200, layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(1, 1))
+        plot_losses(left, report)
+        plot_errors(right, report)
+        options = report.options
+        figure.suptitle(
+            f"{'-'.join(map(str, report.sizes))}, {options['activation']}, SGD lr "
+            f"{options['lr']:g}, batches of {options['batch_size']}, {options['dtype']}, "
+            f"{options['device']}, seed {options['seed']}\n{report.title}",
+            fontsize=9, color="#444444",
+        )  # fmt: skip  # the text, then its look
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def plot_losses(axes: Axes, report: "RunReport") -> Axes:
+    """Draw the smoothed losses: scratch solid and filled, torch dashed and hollow."""
+    distance = 0.0
+    for init, colour, marker in _styled(report):
+        marks: dict[str, Any] = {"marker": marker, "color": colour, "markeredgecolor": colour}
+        axes.plot(
+            smooth_curve(init.trace.scratch), "-", **marks, linewidth=3, alpha=0.5,
+            markevery=(0, EVERY), label=f"{init.label} scratch",
+        )  # fmt: skip  # data, look, name
+        axes.plot(
+            smooth_curve(init.trace.torch), "--", **marks, linewidth=1.2,
+            markevery=(EVERY // 2, EVERY), markerfacecolor="white", label=f"{init.label} torch",
+        )  # fmt: skip  # as above; on top, so that the one below shows between the dashes
+        distance = max(distance, _distance(init))
+    axes.set(xlabel="step", ylabel="loss of the batch, after the update", ylim=(0, 2.5))
+    axes.set_xlim(0, _last_step(report))
+    axes.set_title(f"Losses: scratch and torch differ by at most {distance:.1e}", loc="left")
+    handles = [
+        Line2D([], [], color=colour, marker=marker, label=init.label)
+        for init, colour, marker in _styled(report)
+    ]
+    grey: dict[str, Any] = {"color": "#555555", "marker": "o"}
+    handles.append(
+        Line2D([], [], linestyle="-", linewidth=3, alpha=0.5, label="scratch (numpy)", **grey)
+    )
+    handles.append(Line2D([], [], linestyle="--", markerfacecolor="white", label="torch", **grey))
+    _legend_below(axes, handles, columns=3)
+    return axes
+
+
+def plot_errors(axes: Axes, report: "RunReport") -> Axes:
+    """Draw the free run's worst gradient error of each step, and what was judged and allowed."""
+    for init, colour, marker in _styled(report):
+        errors = np.array([error if error else np.nan for error in init.trace.errors])
+        steps, end = np.arange(len(errors)), init.trace.compared
+        axes.plot(
+            steps[:end], errors[:end], color=colour, linewidth=0.7, alpha=0.75,
+            label=f"{init.label} free run",
+        )  # fmt: skip  # data, then look
+        axes.plot(steps[end:], errors[end:], color=colour, linewidth=0.5, alpha=0.25)
+        if end < len(errors):
+            axes.plot([end], errors[end : end + 1], "x", color=colour, markersize=9, mew=2)
+        judged = sorted(init.points)
+        points = [init.points[step] for step in judged]
+        axes.plot(
+            judged, [point.relative_allowed or np.nan for point in points], ":", color=colour,
+            marker="_", linewidth=1.6, label=f"{init.label} allowed",
+        )  # fmt: skip  # data, then look
+        axes.plot(
+            judged, [point.relative_error or np.nan for point in points], marker, color=colour,
+            linestyle="none", markeredgecolor="white", markersize=6, label=f"{init.label} judged",
+        )  # fmt: skip  # data, then look
+        if init.failing:
+            _mark_failure(axes, init, colour)
+    axes.set_yscale("log")
+    axes.set(xlabel="step", ylabel="relative error of the worst gradient")
+    axes.set_xlim(0, _last_step(report))
+    axes.set_title("Gradients: distance between the two, and what is allowed", loc="left")
+    _legend_below(axes, _error_handles(report), columns=2)
+    return axes
+
+
+def _legend_below(axes: Axes, handles: list[Line2D], columns: int) -> None:
+    """Put the legend below the axes, where no trajectory can run into it."""
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.13), ncols=columns)
+
+
+def _mark_failure(axes: Axes, init: "InitReport", colour: str) -> None:
+    first = first_failing(init)
+    step = int(first.where.removeprefix("step ")) if first.where.startswith("step ") else 0
+    axes.axvline(step, color=colour, linewidth=1)
+    axes.annotate(
+        f"{init.label}: {first.quantity}\nfirst wrong at {first.where}", (step, 0.5),
+        xycoords=("data", "axes fraction"), xytext=(6, 0), textcoords="offset points",
+        color=colour, fontsize=9,
+    )  # fmt: skip  # what, where, look
+
+
+def _error_handles(report: "RunReport") -> list[Line2D]:
+    handles = [
+        Line2D([], [], color="#555555", linewidth=0.8, label="free run, each at its own state"),
+        Line2D([], [], color="#555555", marker="o", linestyle="none", label="judged, same state"),
+        Line2D(
+            [],
+            [],
+            color="#555555",
+            linestyle=":",
+            marker="_",
+            linewidth=1.6,
+            label="allowed by rounding",
+        ),
+    ]
+    if any(init.trace.compared < len(init.trace.errors) for init in report.inits):
+        label = "inconclusive from here"
+        if any(init.trace.flip is not None for init in report.inits):
+            label = "a ReLU flips: inconclusive from here"
+        cross = Line2D([], [], color="#555555", marker="x", linestyle="none", mew=2, label=label)
+        handles.append(cross)
+    return handles
+
+
+def _styled(report: "RunReport") -> list[tuple["InitReport", str, str]]:
+    return list(zip(report.inits, cycle(COLOURS), cycle(MARKERS), strict=False))
+
+
+def _distance(init: "InitReport") -> float:
+    difference = np.abs(np.subtract(init.trace.scratch, init.trace.torch))
+    return float(np.nanmax(difference)) if np.isfinite(difference).any() else float("nan")
+
+
+def _last_step(report: "RunReport") -> int:
+    return max(len(init.trace.scratch) for init in report.inits)

@@ -1,0 +1,25 @@
+"""Writing so that a reader never meets half a file."""
+
+from pathlib import Path
+
+from compare.errors import InputError
+
+
+def write_beside(path: Path, content: bytes) -> None:
+    """Write to a file beside `path` and rename it: whoever reads sees the old or the new one."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Create `folder` and see that files can be written there; InputError otherwise."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_beside(folder / ".netparity", b"")
+        (folder / ".netparity").unlink()
+    except OSError as error:
+        raise InputError(f"--out {folder}: cannot be written ({error.strerror})") from error

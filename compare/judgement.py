@@ -1,0 +1,211 @@
+"""One quantity of the candidate held against the reference, and the verdicts."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compare.rounding import Rounding
+
+Array = NDArray[np.floating[Any]]
+Float64 = NDArray[np.float64]
+
+
+class Verdict(StrEnum):
+    """What is said of a quantity, and of a network."""
+
+    SAME = "SAME"
+    DIFFERENT = "DIFFERENT"
+    UNSTABLE = "UNSTABLE"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+EXIT = {Verdict.SAME: 0, Verdict.DIFFERENT: 1, Verdict.UNSTABLE: 1, Verdict.INCONCLUSIVE: 3}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How far one quantity is from the reference, and how far it may be.
+
+    Attributes
+    ----------
+    probe : str
+        aliasing, init, data, forward, loss, gradient, update, purity.
+    name : str
+        W1, b1, logits, ...
+    where : str
+        The stimulus or the step.
+    verdict : Verdict
+        Of this quantity.
+    error, allowed, norm : float
+        L2 norms of actual - expected, of what is allowed for it, and of expected; of the whole
+        tensor, or of one column where only a column is off, or of one element of an update.
+    column : int or None
+        That column.
+    index, actual, expected
+        The element that is furthest off, and its two values.
+    ratio : float or None
+        k, where the tensor is off and yet k times the expected one, to rounding.
+    detail : str
+        What else there is to say.
+    """
+
+    probe: str
+    name: str
+    where: str
+    verdict: Verdict
+    error: float = 0.0
+    allowed: float = 0.0
+    norm: float = 0.0
+    column: int | None = None
+    index: tuple[int, ...] = ()
+    actual: float = 0.0
+    expected: float = 0.0
+    ratio: float | None = None
+    detail: str = ""
+
+    @property
+    def quantity(self) -> str:
+        """The name to print: `gradient W1`, but `logits`, `loss`."""
+        return self.name if self.probe in ("forward", "loss") else f"{self.probe} {self.name}"
+
+    @property
+    def relative_error(self) -> float:
+        """norm(actual - expected) / norm(expected); 0 where both are 0."""
+        return _ratio(self.error, self.norm)
+
+    @property
+    def relative_allowed(self) -> float:
+        """The allowed error as a share of norm(expected)."""
+        return _ratio(self.allowed, self.norm)
+
+    @property
+    def score(self) -> float:
+        """error / allowed: at most 1 in correct code."""
+        return _ratio(self.error, self.allowed)
+
+    @property
+    def has_power(self) -> bool:
+        """Whether a quantity that is wrong by its whole size would have been seen."""
+        return self.allowed < self.norm or (self.allowed == 0 and self.norm == 0)
+
+
+def _ratio(a: float, b: float) -> float:
+    return 0.0 if a == 0 else a / b if b else math.inf
+
+
+def judge_tensor(
+    probe: str,
+    name: str,
+    where: str,
+    actual: Array | float,
+    expected: Float64 | float,
+    expected_error: Float64 | float,
+    rounding: Rounding,
+) -> Judgement:
+    """Judge a whole tensor and each of its columns by the L2 norm of their error."""
+    a, e = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    if a.shape != e.shape:
+        detail = f"has shape {a.shape}, not {e.shape}"
+        return Judgement(probe, name, where, Verdict.DIFFERENT, math.inf, detail=detail)
+    if not np.isfinite(e).all():
+        detail = "the reference is not finite"
+        return Judgement(probe, name, where, Verdict.INCONCLUSIVE, detail=detail)
+    if not np.isfinite(a).all():
+        return _not_finite(probe, name, where, a, e)
+    d = a - e
+    error, norm = _norm(d), _norm(e)
+    allowed = float(rounding.allowed(expected_error))
+    column = None
+    if e.ndim and error <= allowed:
+        axis: int | tuple[()] = 0 if e.ndim == 2 else ()
+        errors, limits = _norm(d, axis), rounding.allowed(expected_error, axis)
+        if (errors > limits).any():
+            column = int(np.argmax(errors / limits))
+            error, allowed = float(errors[column]), float(limits[column])
+            norm = float(_norm(e, axis)[column])
+    if not math.isfinite(allowed):
+        detail = "values too large to say what rounding does to them"
+        return Judgement(probe, name, where, Verdict.INCONCLUSIVE, error, detail=detail)
+    verdict = Verdict.SAME if error <= allowed else Verdict.DIFFERENT
+    index = tuple(int(i) for i in np.unravel_index(np.argmax(np.abs(d)), d.shape))
+    ratio = None
+    if verdict is Verdict.DIFFERENT and column is None and e.size > 1:
+        ratio = _constant_ratio(a, e, float(rounding.allowed(expected_error)))
+    return Judgement(
+        probe, name, where, verdict, error, allowed, norm, column,
+        index, float(a[index]), float(e[index]), ratio,
+    )  # fmt: skip  # one line a group: what, how far, where
+
+
+def judge_elements(
+    probe: str, name: str, where: str, actual: Array, expected: Array, allowed: Array | float
+) -> Judgement:
+    """Judge each element by itself; the Judgement is that of the worst element."""
+    a, e = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    if a.shape != e.shape:
+        detail = f"has shape {a.shape}, not {e.shape}"
+        return Judgement(probe, name, where, Verdict.DIFFERENT, math.inf, detail=detail)
+    if not np.isfinite(e).all():
+        return Judgement(probe, name, where, Verdict.INCONCLUSIVE, detail="not finite")
+    if not np.isfinite(a).all():
+        return _not_finite(probe, name, where, a, e)
+    error, allowed = np.abs(a - e), np.broadcast_to(np.asarray(allowed), a.shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        score = np.where(error == 0, 0.0, error / allowed)
+    index = tuple(int(i) for i in np.unravel_index(np.argmax(score), score.shape))
+    return Judgement(
+        probe, name, where, Verdict.SAME if score[index] <= 1 else Verdict.DIFFERENT,
+        float(error[index]), float(allowed[index]), abs(float(e[index])), None,
+        index, float(a[index]), float(e[index]),
+    )  # fmt: skip  # as above
+
+
+def judge_fact(probe: str, name: str, where: str, holds: bool, detail: str) -> Judgement:
+    """Judge something that is so or is not; `detail` says what is wrong if it is not."""
+    if holds:
+        return Judgement(probe, name, where, Verdict.SAME)
+    return Judgement(probe, name, where, Verdict.DIFFERENT, math.inf, detail=detail)
+
+
+def overall(judgements: Iterable[Judgement]) -> Verdict:
+    """Return the verdict on all: the worst of them; INCONCLUSIVE only if nothing had power."""
+    judgements = list(judgements)
+    met = {judgement.verdict for judgement in judgements}
+    for verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE):
+        if verdict in met:
+            return verdict
+    seen = [j for j in judgements if j.verdict is Verdict.SAME and j.has_power and j.norm > 0]
+    return Verdict.SAME if seen else Verdict.INCONCLUSIVE
+
+
+def _not_finite(probe: str, name: str, where: str, a: Array, e: Array) -> Judgement:
+    index = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
+    return Judgement(
+        probe, name, where, Verdict.UNSTABLE, math.inf, norm=_norm(e), index=index,
+        actual=float(a[index]), expected=float(e[index]),
+        detail="is not finite, and the reference is",
+    )  # fmt: skip  # as above
+
+
+def _constant_ratio(a: Array, e: Array, allowed: float) -> float | None:
+    """Return k if a = k e to rounding."""
+    with np.errstate(over="ignore", under="ignore"):
+        square = float(np.vdot(e, e))
+        if not 0 < square < math.inf:
+            return None
+        k = float(np.vdot(a, e)) / square
+    return k if _norm(a - k * e) <= max(1.0, abs(k)) * allowed else None
+
+
+def _norm(x: Array, axis: int | tuple[()] | None = None) -> Any:
+    """L2 norm, of values near overflow too."""
+    largest = float(np.abs(x).max(initial=0.0))
+    if largest == 0 or not math.isfinite(largest):
+        return np.abs(x).sum(axis=axis)
+    with np.errstate(under="ignore"):
+        return largest * np.sqrt(np.square(x / largest).sum(axis=axis))

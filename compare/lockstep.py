@@ -1,0 +1,113 @@
+"""Both stacks, step by step at the same time."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import scratch
+import torch_ref
+
+Array = NDArray[np.floating[Any]]
+
+
+class ScratchStack:
+    """One network of `scratch` and its optimiser; `step` is the book's training loop.
+
+    Attributes
+    ----------
+    grads : dict
+        Gradients of the last step, before its update.
+    loss : float
+        Of the same batch after the update, as the book records it.
+    active : list of ndarray
+        Which ReLU let what pass when the gradients were computed, a layer each, (B, units).
+    """
+
+    def __init__(self, net: scratch.MultiLayerNet, optimizer: scratch.SGD) -> None:
+        self.net = net
+        self.optimizer = optimizer
+        self.grads: dict[str, Array] = {}
+        self.loss = float("nan")
+        self.active: list[NDArray[np.bool_]] = []
+
+    def step(self, x: Array, t: NDArray[Any]) -> None:
+        """Train on one batch."""
+        self.grads = self.net.gradient(x, t)
+        layers = self.net.layers.values()
+        self.active = [~layer.mask for layer in layers if isinstance(layer, scratch.Relu)]
+        self.optimizer.update(self.net.params, self.grads)
+        self.loss = self.net.loss(x, t)
+
+
+class TorchStack:
+    """One network of `torch_ref` and its optimiser; the attributes are those of ScratchStack."""
+
+    def __init__(self, net: torch_ref.MultiLayerNet, optimizer: torch.optim.Optimizer) -> None:
+        self.net = net
+        self.optimizer = optimizer
+        self.loss = float("nan")
+        self._passed: list[Tensor] = []
+        self.active: list[NDArray[np.bool_]] = []
+        for layer in net.layers:
+            if isinstance(layer, torch.nn.ReLU):
+                layer.register_forward_hook(lambda *call: self._passed.append(call[2].detach() > 0))
+
+    def step(self, x: Tensor, t: Tensor) -> None:
+        """Train on one batch."""
+        self._passed.clear()
+        self.optimizer.zero_grad()
+        self.net.loss(x, t).backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+        self.active = [passed.cpu().numpy() for passed in self._passed]
+        self.optimizer.step()
+        with torch.no_grad():
+            self.loss = self.net.loss(x, t).item()
+
+    @property
+    def grads(self) -> dict[str, Array]:
+        """Gradients of the last step, in the book's names and layout; views where possible."""
+        return {
+            f"{letter}{i}": value.grad.detach().cpu().numpy().T
+            for i, linear in enumerate(self.net.linears(), start=1)
+            for letter, value in (("W", linear.weight), ("b", linear.bias))
+            if value.grad is not None
+        }
+
+
+@dataclass
+class Side:
+    """Networks of one stack and the data that they are trained on."""
+
+    x: Any
+    t: Any
+    stacks: Sequence[Any]
+    batch: tuple[Any, Any] = (None, None)
+
+    def advance(self, rows: NDArray[np.int64] | Tensor) -> None:
+        """Take one batch and train every network on it."""
+        self.batch = self.x[rows], self.t[rows]
+        with np.errstate(all="ignore"):  # a run that diverges is for the judge, not for stderr
+            for stack in self.stacks:
+                stack.step(*self.batch)
+
+
+def lockstep(ours: Side, theirs: Side, batches: NDArray[np.int64]) -> Iterator[int]:
+    """Advance both sides at once, on a thread each; yield the step when both have done it.
+
+    What runs between two steps (recording, judging) has both stacks at rest.
+    """
+    indices = torch.tensor(batches, device=theirs.x.device)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for step in range(len(batches)):
+            running = [
+                pool.submit(ours.advance, batches[step]),
+                pool.submit(theirs.advance, indices[step]),
+            ]
+            for future in running:
+                future.result()
+            yield step

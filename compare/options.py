@@ -1,0 +1,150 @@
+"""The options of a run, checked one by one; what is wrong with them is said in one line."""
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from compare.errors import InputError
+
+
+@dataclass(frozen=True)
+class Options:
+    """A run as it was asked for; the fields are the options of the command line."""
+
+    data: str
+    data_root: Path | None
+    steps: int
+    batch_size: int
+    lr: float
+    seed: int
+    init: tuple[tuple[str, float | str], ...]
+    activation: str
+    hidden: tuple[int, ...]
+    dtype: str
+    device: str
+    judge: str
+    out: Path
+
+
+class _Help(argparse.HelpFormatter):
+    """Adds the default to each help text, unless it says so itself."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        own = action.help or ""
+        if "default:" in own or action.default in (None, argparse.SUPPRESS):
+            return own
+        return f"{own} (default: %(default)s)"
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise InputError instead of printing usage and exiting."""
+        raise InputError(f"{message} (--help lists the options)")
+
+
+def parse_options(argv: Sequence[str] | None) -> Options:
+    """Return the options; InputError, in one line, for what cannot be used."""
+    parser = Parser(
+        prog="netparity run",
+        description="Train the same networks in numpy and in torch, and judge whether they agree.",
+        formatter_class=_Help,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    # fmt: off  # an option, and below it what it means
+    add(
+        "--data",
+        choices=["auto", "mnist", "digits"],
+        default="auto",
+        help="auto: MNIST where found or downloadable, else the embedded digits",
+    )
+    add("--data-root", type=Path, metavar="DIR", help="folder that holds the four files of MNIST")
+    add("--steps", type=_at_least(1), default=2000, metavar="N", help="updates of each network")
+    add("--batch-size", type=_at_least(1), default=128, metavar="N", help="samples of a batch")
+    add("--lr", type=_positive, default=0.01, metavar="LR", help="learning rate of SGD")
+    add("--seed", type=_at_least(0), default=0, metavar="N", help="of the weights and the batches")
+    add(
+        "--init",
+        type=_init,
+        nargs="+",
+        metavar="RULE",
+        default=[_init("std=0.01"), _init("xavier"), _init("he")],
+        help="any of xavier, he, std=NUMBER or NUMBER (default: std=0.01 xavier he)",
+    )
+    add(
+        "--activation",
+        choices=["relu", "sigmoid", "tanh"],
+        default="relu",
+        help="of the hidden layers",
+    )
+    add(
+        "--hidden",
+        type=_at_least(1),
+        nargs="*",
+        default=[100, 100, 100, 100],
+        metavar="N",
+        help="units of each hidden layer (default: 100 100 100 100)",
+    )
+    add("--dtype", choices=["float64", "float32"], default="float64", help="of both stacks")
+    add("--device", default="cpu", metavar="DEVICE", help="of the torch stack: cpu, cuda, cuda:N")
+    add(
+        "--judge",
+        choices=["auto", "every", "none"],
+        default="auto",
+        help="auto: steps 0, 1, 3, 10, 30, ..., the last, and where the two stand out",
+    )
+    add("--out", type=Path, default=Path("out"), metavar="DIR", help="folder for the results")
+    # fmt: on
+    given = vars(parser.parse_args(argv))
+    inits = tuple(given["init"])
+    labels = [label for label, _ in inits]
+    if len(set(labels)) < len(labels):
+        raise InputError(f"--init {' '.join(labels)}: each initialisation once")
+    return Options(**{**given, "init": inits, "hidden": tuple(given["hidden"])})
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def integer(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(
+                f"expected an integer of at least {least}, not {text!r}"
+            )
+        return value
+
+    return integer
+
+
+def _positive(text: str) -> float:
+    value = _number(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"expected a finite number above 0, not {text!r}")
+    return value
+
+
+def _init(text: str) -> tuple[str, float | str]:
+    """Return the label and the rule of 'he', 'xavier', 'std=0.01' or '0.01'."""
+    if text.lower() in ("he", "xavier", "relu", "sigmoid"):
+        rule = {"relu": "he", "sigmoid": "xavier"}.get(text.lower(), text.lower())
+        return rule, rule
+    value = _number(text.removeprefix("std="))
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(
+            f"expected xavier, he, or std=NUMBER with a finite number of at least 0, not {text!r}"
+        )
+    return f"std={value:g}", value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,99 @@
+"""What is said at the end: frozen data, as text of 80 columns or strict JSON."""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from compare import wording
+from compare.judgement import EXIT, Judgement, Verdict
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """The verdict on one network; `print(report)` shows it.
+
+    Attributes
+    ----------
+    name : str
+        The class of the network.
+    sizes : tuple of int
+        Features, hidden units, classes.
+    dtype, activation : str
+        What it computes in, and with.
+    inferred : tuple of str
+        What was found out about it rather than told.
+    verdict : Verdict
+        SAME, DIFFERENT, UNSTABLE or INCONCLUSIVE.
+    judgements : tuple of Judgement
+        Everything judged: by stimulus, and in each in causal order.
+    conventions, limits : tuple of str
+        Other definitions that the network follows; stress stimuli on which it is not finite.
+    seed : int
+        Of the stimuli.
+    """
+
+    name: str
+    sizes: tuple[int, ...]
+    dtype: str
+    activation: str
+    inferred: tuple[str, ...]
+    verdict: Verdict
+    judgements: tuple[Judgement, ...]
+    conventions: tuple[str, ...]
+    limits: tuple[str, ...]
+    seed: int = 0
+
+    @property
+    def first_divergence(self) -> Judgement | None:
+        """The first quantity, in causal order, that is outside its allowed error."""
+        return first_divergence(self.judgements, self.limits)
+
+    def exit_code(self, *, strict: bool = False) -> int:
+        """Return 0 for SAME, 1 for DIFFERENT or UNSTABLE, 3 for INCONCLUSIVE.
+
+        With `strict`, conventions and limits of range make it 1.
+        """
+        if strict and self.verdict is Verdict.SAME and (self.conventions or self.limits):
+            return 1
+        return EXIT[self.verdict]
+
+    def text(self, *, strict: bool = False) -> str:
+        """Return the report in words."""
+        return wording.report_text(self, strict=strict)
+
+    def to_json(self) -> str:
+        """Return the report as strict JSON; numbers that are not finite become strings."""
+        return strict_json({"schema": SCHEMA, **asdict(self)})
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def first_divergence(
+    judgements: Iterable[Judgement], limits: tuple[str, ...] = ()
+) -> Judgement | None:
+    """Return the first judgement that fails and is not one of the `limits`."""
+    for judgement in judgements:
+        failed = judgement.verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE)
+        if failed and wording.limit_text(judgement) not in limits:
+            return judgement
+    return None
+
+
+def strict_json(value: Any) -> str:
+    """Return JSON without NaN or Infinity, which standard parsers refuse: they become strings."""
+    return json.dumps(_finite(value), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

@@ -1,0 +1,216 @@
+"""How far correct code may be off: the only place where an error is allowed.
+
+Notation. u is the unit roundoff of the candidate's dtype (2^-53 in float64, 2^-24 in float32). E is
+the rounding error to be expected of a value, in units of u, carried through the network beside the
+values as a root of sums of squares: a running error analysis (Wilkinson 1963; Higham, Accuracy and
+Stability of Numerical Algorithms, 2002, section 3.3) in the probabilistic form of Higham and Mary
+2019 ("A new approach to probabilistic rounding error analysis"), in which a sum of n terms errs by
+sqrt(n) u instead of n u. An error is allowed up to
+
+    SAFETY * sqrt(n) * u * ||E||,   n the longest sum in the network,
+
+for a whole tensor and for each of its columns. It is made of the *terms* of each sum, not of its
+result, so that a gradient that cancels to nothing (a fitted sample, a dead unit) is judged by what
+was added up to get it. There is no absolute floor but that of the number format itself.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from compare.reference import Evaluation
+
+Array = NDArray[np.float64]
+
+SAFETY = 16.0
+"""The factor c. Correct networks (random depth, width, batch, weights scaled 0.01 to 30, three
+activations, several numpy ways of computing the same) reach at worst about 5 of it."""
+
+KINK_SAFETY = 8.0
+"""A pre-activation within max(8, sqrt(fan_in)) u E of 0 may get the other sign in correct code:
+8 where sums are short, sqrt(fan_in) for the longer (Higham and Mary 2019, theorem 2.4)."""
+
+FUSED = 2.0
+"""float64 updates are judged in float64, whose own rounding doubles the bound."""
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """Expected rounding errors E of everything in an Evaluation, in units of u.
+
+    Attributes
+    ----------
+    z, a : list of ndarray
+        Of pre-activations and of what each layer is given.
+    y : ndarray (B, classes)
+        Of the softmax.
+    loss : float
+        Of the loss.
+    grads : dict
+        Of the gradients, under the names of the parameters.
+    n : int
+        Terms of the longest sum.
+    floor : float
+        See `_floor`.
+    """
+
+    z: list[Array]
+    a: list[Array]
+    y: Array
+    loss: float
+    grads: dict[str, Array]
+    n: int
+    u: float
+    floor: float
+
+    def allowed(self, expected_error: Array | float, axis: int | tuple[()] | None = None) -> Array:
+        """Return SAFETY sqrt(n) u ||E||, of the whole or along `axis`."""
+        squares = np.square(expected_error) + self.floor**2
+        return np.asarray(SAFETY * math.sqrt(self.n) * self.u * np.sqrt(squares.sum(axis=axis)))
+
+
+def unit_roundoff(dtype: DTypeLike) -> float:
+    """Return u, half the distance from 1 to the next number of `dtype`."""
+    return float(np.finfo(dtype).eps) / 2
+
+
+def expected_rounding(e: Evaluation, dtype: DTypeLike) -> Rounding:
+    """Return the error to be expected of each value of `e` when it is computed in `dtype`.
+
+    Squares overflow for values above 1e154; what is allowed is then infinite, and the judge takes
+    an allowed error that is not finite for "cannot be judged".
+    """
+    floor = _floor(dtype)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        z, a = _forward(e, floor)
+        y, loss, dz_last = _softmax(e, z[-1], floor)
+        grads = _backward(e, z, a, dz_last, floor)
+    return Rounding(z, a, y, loss, grads, e.longest_sum, unit_roundoff(dtype), floor)
+
+
+def _floor(dtype: DTypeLike) -> float:
+    """Return the E that every value is granted by the range of its number format.
+
+    Values below `tiny` may be flushed to zero (by a GPU, or by 1 / (1 + exp(-x)) once exp
+    overflows): an error of tiny, that is tiny / u in units of u; 2e-31 in float32. In float64 this
+    analysis squares, and the square of what is below sqrt(tiny) = 1.5e-154 vanishes.
+    """
+    tiny = float(np.finfo(dtype).tiny)
+    return max(tiny / unit_roundoff(dtype), math.sqrt(np.finfo(np.float64).tiny))
+
+
+def _forward(e: Evaluation, floor: float) -> tuple[list[Array], list[Array]]:
+    """Ez^2 = Ea^2 W^2 + a^2 W^2 + b^2 + z^2;  Ea^2 = (act' Ez)^2 + a^2 (no a^2 for relu)."""
+    Ez: list[Array] = []
+    Ea = [np.zeros_like(e.x)]  # the data are given, without error
+    for i, (a, z) in enumerate(zip(e.a, e.z, strict=True), start=1):
+        W, b = e.params[f"W{i}"], e.params[f"b{i}"]
+        Ez.append(np.sqrt((Ea[-1] ** 2 + a**2) @ W**2 + b**2 + z**2))
+        if i < len(e.z):
+            own = 0.0 if e.activation == "relu" else e.a[i] ** 2 + floor**2
+            Ea.append(np.sqrt((_slope(e, i) * Ez[-1]) ** 2 + own))
+    return Ez, Ea
+
+
+def _softmax(e: Evaluation, Ez: Array, floor: float) -> tuple[Array, float, Array]:
+    """Ey = y sqrt(Ez^2 + sum_j (y_j Ez_j)^2 + 1 + C);  E of dz = s sqrt(Ey^2 + (y + t)^2).
+
+    C classes are summed to normalise a row, which errs by sqrt(C) u. While logits are small that
+    error is the same in every row and does not average out over the batch, so it has a term of its
+    own beside the sqrt(n) of the batch: without it, correct float32 networks of 50 classes reach 13
+    of SAFETY instead of 5. The loss of a row is l = -log y_t, with E^2 = (Ey / y)^2 + l^2; the
+    mean adds each row's l once more. s is 1 / B, or 1 for a summed loss. The decay term is a sum
+    of its own, over all weights.
+    """
+    rows = np.arange(len(e.t))
+    shifted = e.z[-1] - e.z[-1].max(axis=1, keepdims=True)
+    log_y = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    y = np.exp(log_y)
+    relative2 = Ez**2 + ((y * Ez) ** 2).sum(axis=1, keepdims=True) + 1 + y.shape[1]
+    Ey = np.sqrt(y**2 * relative2 + floor**2)
+    onehot = np.zeros_like(y)
+    onehot[rows, e.t] = 1
+    Edz = e.scale * np.sqrt(Ey**2 + (y + onehot) ** 2)
+    row2 = relative2[rows, e.t] + 2 * log_y[rows, e.t] ** 2
+    penalty = 0.5 * e.decay * sum(float((W**2).sum()) for W in e.weights)
+    longer = max(1.0, max(W.size for W in e.weights) / e.longest_sum)
+    loss = math.sqrt(e.scale**2 * row2.sum() + e.loss**2 + longer * penalty**2)
+    return Ey, loss, Edz
+
+
+def _backward(
+    e: Evaluation, Ez: list[Array], Ea: list[Array], Edz: Array, floor: float
+) -> dict[str, Array]:
+    """EW^2 = (a^2)^T E^2 + (Ea^2)^T dz^2 + (a^2)^T dz^2;  Eb^2 = sum_rows (E^2 + dz^2);
+
+    back: Eh^2 = E^2 (W^2)^T + dz^2 (W^2)^T;  E^2 = (act' Eh)^2 + (h Eact')^2 + dz^2.
+    """
+    grads: dict[str, Array] = {}
+    for i in range(len(e.z), 0, -1):
+        W, dz2, a2 = e.params[f"W{i}"], e.dz[i - 1] ** 2, e.a[i - 1] ** 2
+        both2 = Edz**2 + dz2
+        EW2 = a2.T @ both2 + (Ea[i - 1] ** 2).T @ dz2
+        if e.decay:
+            EW2 += 2 * (e.decay * W) ** 2 + e.grads[f"W{i}"] ** 2
+        grads[f"W{i}"] = np.sqrt(EW2)
+        grads[f"b{i}"] = np.sqrt(both2.sum(axis=0))
+        if i > 1:
+            Eh2 = both2 @ (W**2).T
+            Eslope2 = _slope_rounding(e, i - 1, Ez[i - 2], floor)
+            own = e.dz[i - 2] ** 2
+            Edz = np.sqrt(_slope(e, i - 1) ** 2 * Eh2 + e.da[i - 1] ** 2 * Eslope2 + own)
+    return grads
+
+
+def _slope(e: Evaluation, i: int) -> Array:
+    """act' of the hidden layer `i`, counted from 1."""
+    out = e.a[i]
+    if e.activation == "relu":
+        positive = e.z[i - 1] >= 0 if e.convention.relu_at_zero else e.z[i - 1] > 0
+        return positive.astype(np.float64)
+    return out * (1 - out) if e.activation == "sigmoid" else 1 - out**2
+
+
+def _slope_rounding(e: Evaluation, i: int, Ez: Array, floor: float) -> Array:
+    """Eact'^2 = (act'' Ez)^2 + its own: tanh (2 a^2)^2 + 1, sigmoid ((1 - 2a) a)^2 + act'^2."""
+    out, slope = e.a[i], _slope(e, i)
+    if e.activation == "relu":
+        return np.zeros_like(out)
+    if e.activation == "sigmoid":
+        return (slope * (1 - 2 * out) * Ez) ** 2 + ((1 - 2 * out) * out) ** 2 + slope**2 + floor**2
+    return (2 * out * slope * Ez) ** 2 + (2 * out**2) ** 2 + 1
+
+
+def kink_rows(e: Evaluation, r: Rounding) -> NDArray[np.bool_]:
+    """Return which rows have a ReLU so close to 0 that correct code may take either side, (B,).
+
+    An exact 0 with an expected error of 0 (a blank image without biases) is no kink: it tests the
+    derivative at 0.
+    """
+    kinks = np.zeros(len(e.x), dtype=bool)
+    if e.activation == "relu":
+        for a, z, Ez in zip(e.a[:-1], e.z[:-1], r.z[:-1], strict=True):
+            near = max(KINK_SAFETY, math.sqrt(a.shape[1])) * r.u * Ez
+            kinks |= ((np.abs(z) <= near) & (near > 0)).any(axis=1)
+    return kinks
+
+
+def update_allowed(after: Array, change: Array, dtype: DTypeLike) -> Array:
+    """Return the error allowed to each element of theta' = fl(theta - lr g), elementwise.
+
+    One rounding of the difference, ulp(theta') / 2, and those of the product and of lr itself,
+    2 u |lr g|. Evaluated in float64, a float64 update needs it doubled: a fused multiply-add
+    rounds elsewhere than numpy does, and the evaluation rounds too.
+
+    Parameters
+    ----------
+    after : ndarray
+        theta', in float64.
+    change : ndarray
+        lr g, in float64.
+    """
+    ulp = np.spacing(np.abs(after).astype(dtype)).astype(np.float64)
+    factor = FUSED if np.finfo(dtype).eps == np.finfo(np.float64).eps else 1.0
+    return np.asarray(factor * (ulp / 2 + 2 * unit_roundoff(dtype) * np.abs(change)))

@@ -1,0 +1,114 @@
+"""The weight-initialisation experiment of the book (section 6.2.4), in numpy and in torch at once.
+
+    python compare/run.py            from a clone, from any folder
+    netparity run                    where it is installed
+
+Networks with the inits std=0.01, Xavier and He are trained by both stacks on the same batches; the
+losses are drawn in one figure, and step by step it is judged whether both compute the same.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+if __name__ == "__main__" and not __package__:
+    # Run as a file, Python looks for modules beside it; the three packages are one folder above.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import numpy as np
+import torch
+
+import scratch
+import torch_ref
+from compare.data import Data, load_data
+from compare.errors import InputError
+from compare.figure import draw_run, png
+from compare.files import prepare_folder, write_beside
+from compare.lockstep import ScratchStack, Side, TorchStack, lockstep
+from compare.options import Options, parse_options
+from compare.plan import draw_plan, spaced_steps, weight_rng
+from compare.progress import Progress, say
+from compare.reference import Reference
+from compare.run_report import RunReport, collect
+from compare.threads import one_thread_each
+from compare.trial import Trial
+
+CLASSES = 10
+Show = Callable[[int, Sequence[Trial]], None]
+
+
+def experiment(options: Options, data: Data, show: Show) -> list[Trial]:
+    """Train every init on both stacks, judge as asked, and return what was recorded."""
+    dtype, device = getattr(torch, options.dtype), options.device
+    sizes = (data.x.shape[1], *options.hidden, CLASSES)
+    network = (sizes[0], sizes[1:-1], sizes[-1], options.activation)
+    plan = draw_plan(sizes, len(data.x), options.steps, options.batch_size, seed=options.seed)
+    reference = Reference(sizes, options.activation, dtype=dtype, device=device)
+    judged = {"auto": spaced_steps(options.steps), "every": range(options.steps), "none": ()}
+
+    trials = []
+    for label, std in options.init:
+        net = scratch.MultiLayerNet(
+            *network, std, rng=weight_rng(plan.seed), dtype=np.dtype(options.dtype)
+        )
+        twin = torch_ref.MultiLayerNet(*network, std, draws=plan.draws, dtype=dtype, device=device)
+        ours = ScratchStack(net, scratch.SGD(options.lr))
+        theirs = TorchStack(twin, torch.optim.SGD(twin.parameters(), options.lr))
+        steps = judged[options.judge]
+        trials.append(Trial(label, ours, theirs, reference, options.lr, steps, data.judge()))
+
+    ours_side = Side(data.x, data.t, [trial.ours for trial in trials])
+    torch_side = Side(data.torch_x, data.torch_t, [trial.theirs for trial in trials])
+    for step in lockstep(ours_side, torch_side, plan.batches):
+        for trial in trials:
+            trial.observe(step, ours_side, torch_side)
+        show(step, trials)
+    return trials
+
+
+def run(options: Options) -> RunReport:
+    """Run the experiment and write `weight_init_compare.png` and `report.json`."""
+    _check_device(options.device)
+    prepare_folder(options.out)
+    data = load_data(options.data, options.data_root, options.dtype, options.device, say)
+    say(data.title)
+    exact = torch_ref.exact_arithmetic(options.device)
+    with one_thread_each(), exact as settings, Progress(options) as progress:
+        trials = experiment(options, data, progress.show)
+    report = collect(options, data, trials, settings)
+    write_beside(options.out / "weight_init_compare.png", png(draw_run(report)))
+    write_beside(options.out / "report.json", report.to_json().encode())
+    return report
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a command; return the exit status of the verdict, or 2 for input that is no use."""
+    try:
+        options = parse_options(argv)
+        report = run(options)
+    except InputError as error:
+        print(f"netparity: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("netparity: interrupted; earlier results are untouched", file=sys.stderr)
+        return 130
+    print(report.text())
+    print(f"\nwrote {options.out / 'weight_init_compare.png'} and {options.out / 'report.json'}")
+    return report.exit_code()
+
+
+def _check_device(name: str) -> None:
+    try:
+        device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):
+            raise InputError(f"--device {name}: expected cpu, cuda or cuda:N")
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        count = torch.cuda.device_count()
+        raise InputError(
+            f"--device {name}: not here; torch {torch.__version__} sees {count} CUDA devices"
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

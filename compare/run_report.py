@@ -1,0 +1,139 @@
+"""The report of a run: what was asked for, what both stacks did, and the verdict."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_info
+
+from compare import run_wording
+from compare.data import Data
+from compare.judgement import EXIT, Judgement, Verdict
+from compare.options import Options
+from compare.report import SCHEMA, strict_json
+from compare.trace import Trace
+from compare.trial import Trial
+
+LAST = 100
+"""Steps over which the closing loss is averaged."""
+
+
+@dataclass(frozen=True)
+class InitReport:
+    """One initialisation.
+
+    Attributes
+    ----------
+    label : str
+        As printed.
+    verdict : Verdict
+        On everything judged of it.
+    trace : Trace
+        Losses of both stacks and the distance of their gradients, at every step.
+    worst : dict of str to Judgement
+        By quantity, the judgement closest to what is allowed, or beyond it.
+    failing : list of Judgement
+        All judgements of the first step in which one failed.
+    points : dict of int to Judgement
+        By judged step, the gradient closest to what is allowed.
+    sees : dict of str to float
+        By quantity, the smallest relative error that would have been seen in some step.
+    units : list of int
+        How many units of each layer differ from each other, at the end.
+    """
+
+    label: str
+    verdict: Verdict
+    trace: Trace
+    worst: dict[str, Judgement]
+    failing: list[Judgement]
+    points: dict[int, Judgement]
+    sees: dict[str, float]
+    units: list[int]
+
+    @property
+    def closing_losses(self) -> tuple[float, float]:
+        """Mean loss of the last 100 steps, scratch and torch."""
+        return float(np.mean(self.trace.scratch[-LAST:])), float(np.mean(self.trace.torch[-LAST:]))
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """A whole run; `text` prints it, `to_json` keeps it."""
+
+    data: dict[str, Any]
+    title: str
+    options: dict[str, Any]
+    environment: dict[str, Any]
+    sizes: tuple[int, ...]
+    inits: tuple[InitReport, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of all inits."""
+        order = (Verdict.DIFFERENT, Verdict.UNSTABLE, Verdict.INCONCLUSIVE, Verdict.SAME)
+        return min((init.verdict for init in self.inits), key=order.index)
+
+    def exit_code(self) -> int:
+        """Return 0 for SAME, 1 for DIFFERENT or UNSTABLE, 3 for INCONCLUSIVE."""
+        return EXIT[self.verdict]
+
+    def text(self) -> str:
+        """Return the closing table and the verdict in words."""
+        return run_wording.run_text(self)
+
+    def to_json(self) -> str:
+        """Return the report as strict JSON."""
+        return strict_json({"schema": SCHEMA, "verdict": self.verdict, **asdict(self)})
+
+
+def collect(
+    options: Options, data: Data, trials: Sequence[Trial], settings: dict[str, Any]
+) -> RunReport:
+    """Gather the report of a run that is over."""
+    inits = tuple(
+        InitReport(
+            label=trial.label,
+            verdict=trial.ledger.verdict,
+            trace=trial.trace,
+            worst=trial.ledger.worst,
+            failing=trial.ledger.failing,
+            points=trial.ledger.points,
+            sees=trial.ledger.sees,
+            units=trial.distinct_units(),
+        )
+        for trial in trials
+    )
+    return RunReport(
+        data={
+            "name": data.name,
+            "images": len(data.x),
+            "sha256": data.sha256,
+            "readers": data.readers,
+        },
+        title=data.title,
+        options={
+            key: str(v) if key in ("out", "data_root") else v for key, v in asdict(options).items()
+        },
+        environment=environment() | {"cuda_settings": settings},
+        sizes=trials[0].candidate.sizes,
+        inits=inits,
+    )
+
+
+def environment() -> dict[str, Any]:
+    """Return the versions and libraries that numbers depend on."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "blas": [
+            {key: info.get(key) for key in ("internal_api", "version", "architecture")}
+            for info in threadpool_info()
+            if info["user_api"] == "blas"
+        ],
+    }

@@ -1,0 +1,114 @@
+"""How a run is worded: a table of 80 columns, then what the free run and the verdict say."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from compare.judgement import Judgement, Verdict
+from compare.wording import divergence_text, paragraph
+
+if TYPE_CHECKING:
+    from compare.run_report import InitReport, RunReport
+
+
+def run_text(report: "RunReport") -> str:
+    """Return the text that closes a run."""
+    lines = [
+        "",
+        f"{'mean loss of the last 100':>26}   worst judged",
+        f"{'init':<9}{'scratch':>8}{'torch':>9}{'error':>9}{'allowed':>9}  {'at':<17}"
+        f"{'judged':<10}verdict",
+        *(_row(init) for init in report.inits),
+        "",
+    ]
+    for init in report.inits:
+        lines += paragraph(f"{init.label:<9} {free_run_text(init)}", hang=10)
+    lines += ["", *_units(report), ""]
+    for init in report.inits:
+        if init.failing:
+            first = first_failing(init)
+            lines += [
+                f"{init.label}:",
+                *divergence_text(first, init.failing, len(report.sizes) - 1),
+            ]
+            lines.append("")
+    lines += paragraph(f"{report.verdict}  {_sentence(report)}")
+    return "\n".join(lines)
+
+
+def first_failing(init: "InitReport") -> Judgement:
+    """Return the first judgement that failed."""
+    return next(j for j in init.failing if j.verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE))
+
+
+def closest(init: "InitReport") -> Judgement | None:
+    """Return what came closest to its allowed error; an update only if it failed.
+
+    A correct update comes close to its bound, which is half an ulp, in every run.
+    """
+    if init.failing:
+        return first_failing(init)
+    judged = [
+        j for j in init.worst.values() if j.probe in ("forward", "loss", "gradient") and j.norm
+    ]
+    return max(judged, key=lambda j: j.score, default=None)
+
+
+def free_run_text(init: "InitReport") -> str:
+    """Return what the free run says, each stack at its own parameters."""
+    trace, steps = init.trace, len(init.trace.errors)
+    worst = max(trace.errors[: trace.compared], default=0.0)
+    losses = np.abs(np.subtract(trace.scratch, trace.torch))[: trace.compared]
+    within = f"gradients within {worst:.1e}, losses within {losses.max(initial=0.0):.1e}"
+    if trace.flip is not None:
+        return (
+            f"free run: {within} up to step {trace.flip}, where a ReLU of the two takes the other "
+            "side; inconclusive from there"
+        )
+    if trace.apart is not None:
+        return (
+            f"free run: {within} up to step {trace.apart}, where rounding has grown beyond one "
+            "step's; inconclusive from there, --judge every settles it"
+        )
+    return f"free run: {within} over all {steps} steps"
+
+
+def _row(init: "InitReport") -> str:
+    scratch, torch = init.closing_losses
+    worst = closest(init)
+    steps = len(init.trace.scratch)
+    at = f"{worst.quantity.removeprefix('gradient ')}, {worst.where}" if worst else "-"
+    error, allowed = (worst.relative_error, worst.relative_allowed) if worst else (0.0, 0.0)
+    return (
+        f"{init.label:<9}{scratch:>8.5f}{torch:>9.5f}{error:>9.1e}{allowed:>9.1e}  {at:<17}"
+        f"{f'{len(init.points)}/{steps}':<10}{init.verdict}"
+    )
+
+
+def _units(report: "RunReport") -> list[str]:
+    """Return how many distinct units each layer has; equal ones learn the same for ever."""
+    sizes = report.sizes[1:]
+    collapsed = [init for init in report.inits if tuple(init.units) != sizes]
+    if not collapsed:
+        return ["distinct units: all, in every layer"]
+    shape = " ".join(map(str, sizes))
+    return [
+        f"{init.label}: {' '.join(map(str, init.units))} distinct units of {shape}; "
+        "equal ones learn the same"
+        for init in collapsed
+    ]
+
+
+def _sentence(report: "RunReport") -> str:
+    if report.verdict is Verdict.SAME:
+        judged = [j for init in report.inits for j in init.worst.values() if j.probe == "gradient"]
+        error = max(j.relative_error for j in judged)
+        sees = max(init.sees[j.quantity] for init in report.inits for j in init.worst.values()
+                   if j.probe == "gradient" and j.quantity in init.sees)  # fmt: skip  # one maximum
+        return (
+            f"Both stacks compute the same: judged from the same state, all gradients agree to "
+            f"{error:.0e}. A mistake of {sees:.0e} would have been seen in any of them."
+        )
+    if report.verdict is Verdict.INCONCLUSIVE:
+        return "Nothing could be judged: no step was to be, or the reference is not finite."
+    return "The two stacks do not compute the same."

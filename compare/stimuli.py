@@ -1,0 +1,164 @@
+"""What a network is shown: parameters and batches under which mistakes become visible."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from compare.reference import Reference
+from compare.rounding import expected_rounding, kink_rows
+
+Array = NDArray[np.floating[Any]]
+
+DRAWS = 100
+"""Attempts at a batch without a ReLU on the brink of 0."""
+
+STRESS_MARGIN = 1e4
+"""The least distance between the logits of a row in a stress stimulus. exp leaves float64 at 709
+and float32 at 88: far beyond both, and so that rows too lie further apart than that."""
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """Parameters and a batch.
+
+    Attributes
+    ----------
+    name : str
+        As printed.
+    params : mapping
+        W1, b1, ... in the dtype of the candidate.
+    x, t : ndarray (B, features), (B,)
+        The batch.
+    is_stress : bool
+        Whether training never visits such a state, so that not being finite there is a limit of
+        range and no mistake.
+    """
+
+    name: str
+    params: Mapping[str, Array]
+    x: Array
+    t: NDArray[np.int64]
+    is_stress: bool = False
+
+
+class Stimuli:
+    """Draws the stimuli for a network of given sizes.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Features, hidden units, classes.
+    dtype : dtype
+        Of the candidate; parameters and data are rounded to it before anybody sees them.
+    rng : numpy.random.Generator
+        Source of all values.
+    """
+
+    def __init__(self, sizes: tuple[int, ...], dtype: DTypeLike, rng: np.random.Generator) -> None:
+        self.sizes = sizes
+        self.dtype = dtype
+        self.rng = rng
+
+    def rows(self, wanted: int) -> int:
+        """Return `wanted`, or two more where there are as many classes: never B = C."""
+        return wanted + 2 if wanted == self.sizes[-1] else wanted
+
+    def params(self, weight_gain: float = 1.5, bias_std: float = 0.5) -> dict[str, Array]:
+        """Return random weights of std sqrt(gain / fan_in) and random biases, none zero."""
+        params = {}
+        for i in range(1, len(self.sizes)):
+            fan_in, fan_out = self.sizes[i - 1 : i + 1]
+            W = np.sqrt(weight_gain / fan_in) * self.rng.standard_normal((fan_in, fan_out))
+            params[f"W{i}"] = W.astype(self.dtype)
+            params[f"b{i}"] = (bias_std * self.rng.standard_normal(fan_out)).astype(self.dtype)
+        return params
+
+    def batch(self, rows: int) -> tuple[Array, NDArray[np.int64]]:
+        """Return `rows` samples of standard-normal features, and targets."""
+        x = self.rng.standard_normal((rows, self.sizes[0])).astype(self.dtype)
+        return x, self.rng.integers(self.sizes[-1], size=rows)
+
+    def plain(self) -> Stimulus:
+        """Random weights and biases, 7 rows: what the network is identified by."""
+        x, t = self.batch(rows := self.rows(7))
+        return Stimulus(f"{rows} rows, random biases", self.params(), x, t)
+
+    def one_row(self) -> Stimulus:
+        """A batch of 1: dividing by the wrong count, axes that vanish."""
+        return Stimulus("1 row", self.params(), *self.batch(1))
+
+    def duplicates(self) -> Stimulus:
+        """Rows that repeat, not equally often."""
+        rows = self.rows(8)
+        x, t = self.batch(3)
+        pick = np.array([0, 0, 0, 0, 1, 1, 2, *[2] * (rows - 7)])
+        return Stimulus(f"{rows} rows, uneven duplicates", self.params(), x[pick], t[pick])
+
+    def blank(self) -> Stimulus:
+        """Blank rows and dead features without biases: pre-activations of exactly 0."""
+        x, t = self.batch(rows := self.rows(7))
+        x[::2] = 0
+        x[:, ::3] = 0
+        params = self.params(bias_std=0.0)
+        return Stimulus(f"{rows} rows, {len(x[::2])} blank, zero biases", params, x, t)
+
+    def saturated(self, reference: Reference) -> Stimulus:
+        """Hidden weights four times as large; logits as large as a trained network's."""
+        x, t = self.batch(rows := self.rows(8))
+        params = self.params()
+        for i in range(1, len(self.sizes) - 1):
+            params[f"W{i}"] *= 4
+        logits = reference.evaluate(params, x, t).z[-1]
+        self._scale_last(params, 10 / np.abs(logits).max())
+        return Stimulus(f"{rows} rows, saturated units", params, x, t)
+
+    def large_logits(self, reference: Reference) -> Stimulus:
+        """Rows confidently right and confidently wrong, each row larger than the one before."""
+        x, _ = self.batch(rows := self.rows(8))
+        x *= np.arange(1, rows + 1, dtype=x.dtype)[:, None]
+        params = self.params()
+        logits = reference.evaluate(params, x, np.zeros(rows, np.int64)).z[-1]
+        order = logits.argsort(axis=1)
+        t = np.where(np.arange(rows) % 2, order[:, 0], order[:, -1])
+        margin = (logits.max(axis=1) - logits.min(axis=1)).min()
+        self._scale_last(params, STRESS_MARGIN / margin)
+        return Stimulus(f"{rows} rows, huge logits", params, x, t, is_stress=True)
+
+    def battery(self, reference: Reference) -> list[Stimulus]:
+        """Return the stimuli that follow the plain one."""
+        draws: tuple[Callable[[], Stimulus], ...] = (
+            self.duplicates,
+            self.one_row,
+            self.blank,
+            lambda: self.saturated(reference),
+            lambda: self.large_logits(reference),
+        )
+        return [self._draw(draw, reference) for draw in draws]
+
+    def _draw(self, draw: Callable[[], Stimulus], reference: Reference) -> Stimulus:
+        """Draw until no ReLU is so close to 0 that rounding decides it, or 100 times."""
+        for _ in range(DRAWS):
+            stimulus = draw()
+            if without_kink_rows(stimulus, reference) is stimulus:
+                break
+        return stimulus
+
+    def _scale_last(self, params: dict[str, Array], factor: float) -> None:
+        last = len(self.sizes) - 1
+        for key in (f"W{last}", f"b{last}"):
+            params[key] *= factor
+
+
+def without_kink_rows(stimulus: Stimulus, reference: Reference) -> Stimulus | None:
+    """Return the stimulus without rows that have a ReLU on the brink of 0; None if all have."""
+    e = reference.evaluate(stimulus.params, stimulus.x, stimulus.t)
+    keep = ~kink_rows(e, expected_rounding(e, stimulus.x.dtype))
+    if keep.all():
+        return stimulus
+    if not keep.any():
+        return None
+    name = f"{stimulus.name}, {np.sum(~keep)} on a ReLU's edge left out"
+    return replace(stimulus, name=name, x=stimulus.x[keep], t=stimulus.t[keep])

@@ -1,0 +1,96 @@
+"""What is kept of a run: trajectories of every step, and the judgements worth keeping."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from compare.judgement import Judgement, Verdict, overall
+
+
+@dataclass
+class Trace:
+    """Trajectories of one initialisation on both stacks.
+
+    Attributes
+    ----------
+    scratch, torch : list of float
+        Loss of each step, after the update, on the same batch.
+    errors : list of float
+        Worst relative error over all gradients, each stack at its own parameters: the free run.
+    flip : int or None
+        The first step in which a ReLU of the two lets different samples pass. From there on the
+        two are different functions, and the free run says nothing.
+    apart : int or None
+        The first step in which the free run is further apart than one step's rounding allows.
+    """
+
+    scratch: list[float] = field(default_factory=list)
+    torch: list[float] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+    flip: int | None = None
+    apart: int | None = None
+
+    @property
+    def compared(self) -> int:
+        """The number of steps up to which the free run is compared."""
+        ends = [end for end in (self.flip, self.apart) if end is not None]
+        return min(ends, default=len(self.errors))
+
+
+@dataclass
+class Ledger:
+    """The judgements of a run: the worst of each quantity, and all of the first failing step.
+
+    Attributes
+    ----------
+    worst : dict of str to Judgement
+        By quantity, the one with the highest score.
+    failing : list of Judgement
+        All judgements of the first place where one fails; empty if none did.
+    points : dict of int to Judgement
+        By judged step, the gradient with the highest score.
+    sees : dict of str to float
+        By quantity, the smallest relative error that would have been seen in some step.
+    """
+
+    worst: dict[str, Judgement] = field(default_factory=dict)
+    failing: list[Judgement] = field(default_factory=list)
+    points: dict[int, Judgement] = field(default_factory=dict)
+    sees: dict[str, float] = field(default_factory=dict)
+
+    def add(self, judgements: list[Judgement], step: int | None = None) -> None:
+        """Take in the judgements of one step, or those made before the first."""
+        for judgement in judgements:
+            kept = self.worst.get(judgement.quantity)
+            if kept is None or _rank(judgement) > _rank(kept):
+                self.worst[judgement.quantity] = judgement
+            if judgement.has_power and judgement.norm:
+                seen = self.sees.get(judgement.quantity, judgement.relative_allowed)
+                self.sees[judgement.quantity] = min(seen, judgement.relative_allowed)
+        gradients = [j for j in judgements if j.probe == "gradient"]
+        if step is not None and gradients:
+            self.points[step] = max(gradients, key=_rank)
+        if not self.failing and any(_failed(judgement) for judgement in judgements):
+            self.failing = judgements
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on everything judged."""
+        return overall([*self.worst.values(), *self.failing])
+
+    @property
+    def first_divergence(self) -> Judgement | None:
+        """The first judgement that failed, in causal order."""
+        return next(iter(self._failed()), None)
+
+    def _failed(self) -> Iterator[Judgement]:
+        return (judgement for judgement in self.failing if _failed(judgement))
+
+
+def _failed(judgement: Judgement) -> bool:
+    return judgement.verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE)
+
+
+def _rank(judgement: Judgement) -> tuple[bool, bool, float]:
+    """Failing before judged before not judged; then the higher score."""
+    judged = judgement.verdict is not Verdict.INCONCLUSIVE
+    return _failed(judgement), judged, judgement.score

@@ -1,0 +1,191 @@
+"""One initialisation on both stacks: recorded at every step, judged at some."""
+
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import torch_ref
+from compare.candidate import Candidate
+from compare.judge import judge_update, judge_values
+from compare.judgement import Judgement, Verdict, judge_elements, judge_fact
+from compare.lockstep import ScratchStack, Side, TorchStack
+from compare.reference import Reference
+from compare.rounding import expected_rounding, kink_rows
+from compare.trace import Ledger, Trace
+
+Array = NDArray[np.floating[Any]]
+Batch = tuple[Any, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the candidate did in one step: enough to judge it, then or later."""
+
+    number: int
+    batch: Batch
+    reference_batch: Batch
+    before: dict[str, Array]
+    grads: dict[str, Array]
+    after: dict[str, Array]
+    loss: float
+
+
+class Trial:
+    """One initialisation.
+
+    Parameters
+    ----------
+    label : str
+        Of the initialisation, as printed.
+    ours, theirs : ScratchStack, TorchStack
+        The candidate and what it is drawn beside.
+    reference : Reference
+        torch_ref in the dtype and on the device of the run, evaluated at the candidate's
+        parameters.
+    lr : float
+        The learning rate as declared.
+    judged : collection of int
+        The steps to judge.
+    given : iterable of Judgement
+        What is known of the data before the first step.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        ours: ScratchStack,
+        theirs: TorchStack,
+        reference: Reference,
+        lr: float,
+        judged: Collection[int],
+        given: Iterable[Judgement] = (),
+    ) -> None:
+        self.label = label
+        self.ours = ours
+        self.theirs = theirs
+        self.candidate = Candidate(ours.net)
+        self.reference = reference
+        self.lr = lr
+        self.judged = judged
+        self.trace = Trace()
+        self.ledger = Ledger()
+        self._state = self.candidate.read()
+        self._previous: Step | None = None
+        self._allowed: dict[str, float] = {}  # of each gradient, at the last judged step
+        self.ledger.add([*given, *self._start()])
+
+    def observe(self, number: int, ours: Side, theirs: Side) -> None:
+        """Record the step that both stacks have just made, and judge it where that is due."""
+        step = Step(
+            number, ours.batch, theirs.batch, self._state,
+            self.ours.grads, self.candidate.read(), self.ours.loss,
+        )  # fmt: skip  # given, then done
+        self._state = step.after
+        self.trace.scratch.append(self.ours.loss)
+        self.trace.torch.append(self.theirs.loss)
+        stands_out = self._record_free_run(step)
+        if stands_out and self._previous and self.judged:
+            self._judge(self._previous)
+        if number in self.judged or (stands_out and self.judged):
+            self._judge(step)
+        self._previous = step
+
+    def distinct_units(self) -> list[int]:
+        """Return how many units of each layer differ from each other in weights or bias."""
+        params = self.candidate.params
+        layers = range(1, len(self.candidate.sizes))
+        columns = [np.vstack([params[f"W{i}"], params[f"b{i}"]]) for i in layers]
+        return [np.unique(array, axis=1).shape[1] for array in columns]
+
+    def _start(self) -> list[Judgement]:
+        """Judge what both stacks start from: equal in every bit, and no array shared."""
+        where, params = "the start", self.candidate.params
+        given = torch_ref.to_params(self.theirs.net)
+        torch_arrays = [value.detach().cpu().numpy() for value in self.theirs.net.parameters()]
+        pairs = [*product(params.values(), torch_arrays)]
+        pairs += [(a, b) for a, b in product(params.values(), repeat=2) if a is not b]
+        apart = not any(np.shares_memory(a, b) for a, b in pairs)
+        return [
+            judge_fact("aliasing", "params", where, apart, "two parameters share one array"),
+            *(judge_elements("init", key, where, params[key], given[key], 0.0) for key in params),
+        ]
+
+    def _record_free_run(self, step: Step) -> bool:
+        """Compare the gradients of both stacks; return True where they first stand out."""
+        trace, worst, stands_out = self.trace, 0.0, False
+        for name, other in self.theirs.grads.items():
+            error = _relative_error(step.grads[name], other)
+            worst = max(worst, error)
+            stands_out |= error > self._allowed.get(name, math.inf)
+        trace.errors.append(worst)
+        if trace.flip is None and trace.apart is None:
+            masks = zip(self.ours.active, self.theirs.active, strict=True)
+            if any(not np.array_equal(a, b) for a, b in masks):
+                trace.flip = step.number
+            elif stands_out:
+                trace.apart = step.number
+                return True
+        return False
+
+    def _judge(self, step: Step) -> None:
+        if step.number not in self.ledger.points:
+            now = self.candidate.read()
+            try:
+                judgements = self._judgements(step)
+                self.ledger.add(judgements, step.number)
+                gradients = [j for j in judgements if j.probe == "gradient"]
+                self._allowed = {j.name: j.relative_allowed for j in gradients}
+            finally:
+                self.candidate.write(now)
+
+    def _judgements(self, step: Step) -> list[Judgement]:
+        """Judge one step from the candidate's own state, in causal order."""
+        where, dtype, (x, t) = f"step {step.number}", self.candidate.dtype, step.batch
+        same_data = np.array_equal(_sorted_rows(*step.batch), _sorted_rows(*step.reference_batch))
+        detail = "holds other samples or targets than the plan says"
+        judgements = [judge_fact("data", "batch", where, same_data, detail)]
+
+        e = self.reference.evaluate(step.before, x, t)
+        rounding = expected_rounding(e, dtype)
+        keep = ~kink_rows(e, rounding)
+        if not e.is_finite or not keep.any():
+            reason = (
+                "the reference is not finite" if keep.any() else "every row is on a ReLU's edge"
+            )
+            return [
+                *judgements,
+                Judgement("gradient", "all", where, Verdict.INCONCLUSIVE, detail=reason),
+            ]
+        self.candidate.write(step.before)
+        grads = step.grads
+        if not keep.all():
+            x, t = x[keep], t[keep]
+            e = self.reference.evaluate(step.before, x, t)
+            rounding = expected_rounding(e, dtype)
+            grads = self.candidate.gradient(x, t)
+        actual = {**self.candidate.outputs(x), **grads}
+        judgements += judge_values(actual, e, rounding, where)
+        judgements += judge_update(step.before, step.grads, step.after, self.lr, where)
+
+        e = self.reference.evaluate(step.after, *step.batch)
+        return judgements + judge_values({"loss": step.loss}, e, expected_rounding(e, dtype), where)
+
+
+def _relative_error(actual: Array, expected: Array) -> float:
+    """norm(actual - expected) / norm(expected), by two dot products."""
+    d = (actual - expected).ravel()
+    size = expected.ravel(order="K")
+    difference, norm = float(d @ d), float(size @ size)
+    return float(np.sqrt(difference / norm)) if norm else float(np.sqrt(difference))
+
+
+def _sorted_rows(x: Any, t: Any) -> NDArray[Any]:
+    """Return the samples of a batch, targets beside, in an order that depends on them alone."""
+    columns = [np.asarray(getattr(part, "cpu", lambda part=part: part)()) for part in (x, t)]
+    rows = np.ascontiguousarray(np.column_stack([part.astype(np.float64) for part in columns]))
+    return np.sort(rows.view(np.dtype((np.void, rows.strides[0]))).ravel())

@@ -1,0 +1,172 @@
+"""How verdicts are worded. Everything fits into 80 columns and prints in ASCII."""
+
+import math
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from compare.judgement import Judgement, Verdict
+
+if TYPE_CHECKING:
+    from compare.report import Report
+
+WIDTH = 80
+
+
+def report_text(report: "Report", *, strict: bool = False) -> str:
+    """Return the text of a Report: the verdict first, then what it rests on."""
+    headline = {
+        Verdict.SAME: "computes what PyTorch computes",
+        Verdict.DIFFERENT: "does not compute what PyTorch computes",
+        Verdict.UNSTABLE: "is not finite where PyTorch is",
+        Verdict.INCONCLUSIVE: "could not be judged",
+    }[report.verdict]
+    lines = [f"{report.verdict}  {report.name} {headline}.", ""]
+    divergence = report.first_divergence
+    if divergence is not None:
+        lines += divergence_text(divergence, report.judgements, len(report.sizes) - 1)
+    elif report.verdict is Verdict.SAME:
+        lines += paragraph(agreement_text(report.judgements))
+        if strict and (report.conventions or report.limits):
+            lines += paragraph("Judged with --strict, the following makes it fail.")
+    else:
+        lines += _inconclusive_text(report.judgements)
+    lines += ["", *_facts(report), "", *table(report.judgements)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def agreement_text(judgements: Sequence[Judgement]) -> str:
+    """Return 'Your gradients are right: ...', with the smallest mistake that would be seen."""
+    same = [j for j in judgements if j.verdict is Verdict.SAME and j.norm and j.has_power]
+    gradients = [j for j in same if j.probe == "gradient"]
+    names = {j.name for j in gradients}
+    worst = max(j.relative_error for j in gradients)
+    seen = max(min(j.relative_allowed for j in gradients if j.name == name) for name in names)
+    return (
+        f"Your gradients are right: all {len(names)} tensors agree with PyTorch to {worst:.0e}. "
+        f"A mistake of {seen:.0e} would have been seen."
+    )
+
+
+def divergence_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -> list[str]:
+    """Return what is wrong first, how far, how far was allowed, and where to look."""
+    lines = [f"First divergence: {first.quantity}, on {first.where}"]
+    if first.detail:
+        lines += paragraph(f"{first.quantity} {first.detail}", "  ")
+    if math.isfinite(first.error):
+        part = "its size" if first.column is None else f"the size of its column {first.column}"
+        lines.append(
+            f"  off by     {first.relative_error:.1e} of {part}; "
+            f"rounding explains {first.relative_allowed:.1e}"
+        )
+        at = f"[{', '.join(map(str, first.index))}]" if first.index else ""
+        lines.append(f"  worst at   {first.name}{at}")
+        lines.append(f"  actual     {first.actual: .16g}")
+        lines.append(f"  expected   {first.expected: .16g}")
+    if first.ratio is not None:
+        lines.append(f"  every element is {first.ratio:.6g} times what it should be, to rounding")
+    here = [j for j in judgements if j.where == first.where]
+    right = [j.quantity for j in here if j.verdict is Verdict.SAME and j.norm]
+    wrong = [j.quantity for j in here if j.verdict is not Verdict.SAME and j is not first]
+    if right:
+        lines += paragraph("agree      " + _names(right), "  ", hang=11)
+    if wrong:
+        lines += paragraph("also off   " + _names(wrong), "  ", hang=11)
+    return [*lines, "", *paragraph("Look at " + place_text(first, judgements, layers) + ".")]
+
+
+def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -> str:
+    """Return where in the code the first divergence comes from."""
+    layer = int(match[0]) if (match := re.search(r"\d+$", first.name)) else layers
+    if first.probe == "aliasing":
+        return "how the parameters are created and handed to the layers"
+    if first.probe in ("init", "data", "purity"):
+        return {
+            "init": "the initialisation of this parameter",
+            "data": "how the files are read and batches are taken from them",
+            "purity": "operations that work in place on an argument",
+        }[first.probe]
+    if first.probe == "forward":
+        if first.name.startswith("a"):
+            return f"the activation after layer {layer}: what goes into it is right"
+        before = "" if layer == 1 else ": what goes into it is right"
+        return f"the forward pass of Affine {layer}{before}"
+    if first.probe == "loss":
+        return "softmax, log and the mean in the loss: the forward pass before it is right"
+    if first.probe == "update":
+        return "the update of the parameters: the gradients that go into it are right"
+    gradients = {j.name for j in judgements if j.probe == "gradient" and j.where == first.where}
+    off = {j.name for j in judgements if j.where == first.where and j.verdict is not Verdict.SAME}
+    if layer == layers and len(off & gradients) > 1:
+        return "the backward of softmax with loss, where every gradient starts"
+    if first.name.startswith("b") or f"b{layer}" not in off:
+        return (
+            f"d{first.name[0]} in the backward of Affine {layer}: the other gradient there is right"
+        )
+    if layer == layers:
+        return f"the backward of Affine {layer}: the loss is right"
+    return (
+        f"the backward between layers {layer + 1} and {layer}, dx of Affine {layer + 1} and the "
+        f"activation: the gradients of layer {layer + 1} are right"
+    )
+
+
+def table(judgements: Sequence[Judgement]) -> list[str]:
+    """Return a line a quantity: the worst of it over all stimuli, and what would be seen."""
+    lines = [f"{'quantity':<20}{'error':>9}{'allowed':>10}{'sees':>9}  worst on"]
+    for name in dict.fromkeys(j.quantity for j in judgements if j.norm or j.error):
+        all_of = [j for j in judgements if j.quantity == name]
+        worst = max(all_of, key=lambda j: (j.verdict is not Verdict.SAME, j.score))
+        sees = min((j.relative_allowed for j in all_of if j.has_power and j.norm), default=math.inf)
+        mark = "" if worst.verdict is Verdict.SAME else f"  {worst.verdict}"
+        lines.append(
+            f"{name:<20}{_number(worst.relative_error):>9}{_number(worst.relative_allowed):>10}"
+            f"{_number(sees):>9}  {worst.where[: WIDTH - 50 - len(mark)]}{mark}"
+        )
+    return lines
+
+
+def limit_text(judgement: Judgement) -> str:
+    """Return how a limit of range reads."""
+    return f"{judgement.quantity} is not finite on {judgement.where}"
+
+
+def _facts(report: "Report") -> list[str]:
+    shape = "-".join(map(str, report.sizes))
+    stimuli = list(dict.fromkeys(j.where for j in report.judgements if j.norm))
+    rows = [
+        ("network", f"{shape}, {report.activation}, {report.dtype}"),
+        ("found", "; ".join(report.inferred)),
+        ("judged", f"{sum(1 for j in report.judgements if j.norm)} values on {len(stimuli)} "
+                   f"stimuli, seed {report.seed}"),
+        *(("convention", text) for text in report.conventions),
+        *(("limit", text) for text in report.limits),
+    ]  # fmt: skip  # a row a fact
+    return [line for key, text in rows for line in paragraph(f"{key:<12}{text}", hang=12)]
+
+
+def _inconclusive_text(judgements: Iterable[Judgement]) -> list[str]:
+    reasons = dict.fromkeys(j.detail for j in judgements if j.verdict is Verdict.INCONCLUSIVE)
+    reason = "; ".join(filter(None, reasons)) or "every row has a ReLU on the brink of 0"
+    return paragraph(f"Nothing could be judged: {reason}. Smaller weights or more rows may help.")
+
+
+def _names(quantities: Iterable[str]) -> str:
+    """Join names, 'gradient' said once."""
+    names = list(dict.fromkeys(quantities))
+    gradients = [name.removeprefix("gradient ") for name in names if name.startswith("gradient ")]
+    others = [name for name in names if not name.startswith("gradient ")]
+    return ", ".join([*others, *([f"gradient {' '.join(gradients)}"] if gradients else [])])
+
+
+def _number(value: float) -> str:
+    return "-" if math.isinf(value) else "0" if value == 0 else f"{value:.1e}"
+
+
+def paragraph(text: str, indent: str = "", hang: int = 0) -> list[str]:
+    """Return the lines of `text` wrapped to 80 columns, all but the first hanging."""
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent + " " * hang,
+        break_long_words=False,
+    )  # fmt: skip  # a call, not a table

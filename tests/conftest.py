@@ -1,0 +1,50 @@
+"""Shared by all tests: where MNIST is, one thread for each library, small batches."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from compare.threads import one_thread_each
+
+MNIST_PLACES = (
+    os.environ.get("NETPARITY_DATA"),
+    Path.home() / ".cache" / "netparity",
+    Path(__file__).parents[2] / "shared" / "mnist",
+)
+NO_MNIST = "MNIST is not here: put the four files into $NETPARITY_DATA"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    with one_thread_each():
+        yield
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """The folder that holds MNIST; skips, saying so, where there is none."""
+    for place in filter(None, MNIST_PLACES):
+        if (Path(place) / "train-images-idx3-ubyte.gz").is_file():
+            return Path(place)
+    pytest.skip(NO_MNIST)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def pytest_terminal_summary(terminalreporter):
+    skipped = terminalreporter.stats.get("skipped", [])
+    wanting = sum(NO_MNIST in str(report.longrepr) for report in skipped)
+    terminalreporter.write_line(f"{wanting} tests skipped for want of MNIST")
+
+
+def pytest_collection_modifyitems(items):
+    if not torch.cuda.is_available():
+        for item in items:
+            if "cuda" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
