@@ -1,6 +1,6 @@
 """One call that judges a network in the book's style."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -141,9 +141,11 @@ class _Check:
 
     def run(self, activation: str | None, targets: str | None, batch: Stimulus | None) -> Report:
         plain = self.stimuli.plain()
-        facts = [*self._aliasing(), self._follows_params(plain, targets)]
+        self._first_call(plain, targets)
+        self.candidate.write(plain.params)
         found = self._identify(plain, activation)
         reference = self._reference(found[0])
+        facts = [*self._aliasing(), self._follows_params(plain, reference)]
         drawn = [plain, *self.stimuli.battery(reference)]
         if batch is not None:
             drawn.append(batch)
@@ -153,8 +155,9 @@ class _Check:
             stimuli.append(replace(stimuli[0], name=f"{stimuli[0].name}, again"))
         responses = [self._respond(stimulus) for stimulus in stimuli]
 
-        def judge(convention: Convention) -> list[Judgement]:
-            return [j for r in responses for j in self._judge(r, reference, convention)]
+        def judge(convention: Convention, where: str | None) -> list[Judgement]:
+            here = [r for r in responses if where in (None, r.stimulus.name)]
+            return [j for r in here for j in self._judge(r, reference, convention)]
 
         judgements, conventions = recognise(judge)
         purity = self._purity()
@@ -179,25 +182,43 @@ class _Check:
                 detail = f"{a} and {b} are one array: training one changes the other"
                 yield judge_fact("aliasing", b, "the network as given", False, detail)
 
-    def _follows_params(self, plain: Stimulus, targets: str | None) -> Judgement:
-        """Make the first plain call, find how targets are given, and see that params are read."""
-        before = self._first_call(plain, targets)
-        self.candidate.write(plain.params)
-        changed = self.candidate.loss(plain.x, plain.t) != before
-        detail = "the loss does not change with `params`: the layers hold copies of them"
-        return judge_fact("aliasing", "params", "the network as given", changed, detail)
-
-    def _first_call(self, plain: Stimulus, targets: str | None) -> float:
+    def _first_call(self, plain: Stimulus, targets: str | None) -> None:
+        """See that the network can be called at all, and find how it takes its targets."""
+        failures = []
         for kind in (targets,) if targets else (LABELS, ONE_HOT):
             self.candidate.targets = kind
             try:
                 self.candidate.gradient(plain.x, plain.t)
-                return self.candidate.loss(plain.x, plain.t)
+                self.candidate.loss(plain.x, plain.t)
+                return
             except Exception as error:
-                failure = error
-        text = f"{type(failure).__name__}: {failure}"
+                failures.append(error)
+        text = f"{type(failures[0]).__name__}: {failures[0]}"
         shapes = f"x {plain.x.shape} and t {plain.t.shape}"
-        raise ValueError(f"{self.candidate.name} fails on {shapes}: {text}") from failure
+        raise ValueError(f"{self.candidate.name} fails on {shapes}: {text}") from failures[0]
+
+    def _follows_params(self, plain: Stimulus, reference: Reference) -> Judgement:
+        """See that each weight is read: a change of it changes the loss where it should.
+
+        A bias that is ignored may also be one that was forgotten, or that a wrong softmax cancels:
+        that is for the forward pass to show.
+        """
+
+        def losses(params: Mapping[str, Array]) -> tuple[float, float]:
+            self.candidate.write(params)
+            e = reference.evaluate(params, plain.x, plain.t, gradients=False)
+            return self.candidate.loss(plain.x, plain.t), e.loss
+
+        ours, theirs = losses(plain.params)
+        ignored = []
+        for key, value in plain.params.items():
+            if key.startswith("b"):
+                continue
+            changed, should_change = losses({**plain.params, key: value / 2})
+            if changed == ours and should_change != theirs:
+                ignored.append(key)
+        detail = f"a change of {', '.join(ignored)} does not reach the loss: the layers hold copies"
+        return judge_fact("aliasing", "params", "the network as given", not ignored, detail)
 
     def _identify(self, plain: Stimulus, activation: str | None) -> tuple[str, tuple[str, ...]]:
         """Return the activation, and what was found about the network, by its forward alone."""

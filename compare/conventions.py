@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from compare.judgement import Judgement, Verdict
 from compare.reference import PYTORCH, Convention
 
-Judge = Callable[[Convention], list[Judgement]]
+Judge = Callable[[Convention, str | None], list[Judgement]]
 
 
 class Entry(NamedTuple):
@@ -46,23 +46,37 @@ def recognise(judge: Judge) -> tuple[list[Judgement], list[str]]:
     A convention is taken where replaying it in the reference makes some of what was off agree to
     rounding and nothing else worse. Of loss and gradient both must therefore follow it: what is a
     convention in both is a mistake in one.
+
+    Parameters
+    ----------
+    judge : callable
+        Takes a Convention and the name of a stimulus, or None for all; returns the judgements.
     """
     convention, names = PYTORCH, list[str]()
-    judgements = judge(convention)
-    found = True
-    while found and _off(judgements):
-        found = False
-        for entry in CATALOGUE:
-            if entry.probe not in {probe for _, probe, _ in _off(judgements)}:
-                continue
-            trial = replace(convention, **entry.change)
-            replayed = judge(trial)
-            if trial != convention and _off(replayed) < _off(judgements):
-                convention, judgements, found = trial, replayed, True
-                names.append(entry.text)
-                break
+    judgements = judge(convention, None)
+    while entry := _next(judge, convention, judgements):
+        convention = replace(convention, **entry.change)
+        judgements = judge(convention, None)
+        names.append(entry.text)
     return judgements, names
 
 
+def _next(judge: Judge, convention: Convention, judgements: list[Judgement]) -> Entry | None:
+    """Return the first entry of the catalogue that explains something more."""
+    off = _off(judgements)
+    if any(probe == "forward" for _, probe, _ in off):
+        return None  # every convention is one of loss and gradient
+    for entry in CATALOGUE:
+        trial = replace(convention, **entry.change)
+        places = sorted(where for where, probe, _ in off if probe == entry.probe)
+        if not places or trial == convention:
+            continue
+        here = {item for item in off if item[0] == places[0]}
+        if _off(judge(trial, places[0])) < here and _off(judge(trial, None)) < off:
+            return entry
+    return None
+
+
 def _off(judgements: list[Judgement]) -> set[tuple[str, str, str]]:
+    """Return what is not SAME: stimulus, probe and quantity."""
     return {(j.where, j.probe, j.name) for j in judgements if j.verdict is not Verdict.SAME}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -39,8 +40,9 @@ STYLE: dict[Any, Any] = {
 def draw_run(report: "RunReport") -> Figure:
     """Return the figure of a run; nothing global of matplotlib is touched."""
     with matplotlib.rc_context(matplotlib.rcParamsDefault), matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10, 5), dpi=200, layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=(1, 1))
+        figure = Figure(figsize=(10, 5), dpi=200)
+        figure.subplots_adjust(left=0.055, right=0.985, top=0.85, bottom=0.22, wspace=0.19)
+        left, right = figure.subplots(1, 2)
         plot_losses(left, report)
         plot_errors(right, report)
         options = report.options
@@ -66,8 +68,9 @@ def plot_losses(axes: Axes, report: "RunReport") -> Axes:
     for init, colour, marker in _styled(report):
         marks: dict[str, Any] = {"marker": marker, "color": colour, "markeredgecolor": colour}
         axes.plot(
-            smooth_curve(init.trace.scratch), "-", **marks, linewidth=3, alpha=0.5,
-            markevery=(0, EVERY), label=f"{init.label} scratch",
+            smooth_curve(init.trace.scratch), "-", **marks | {"color": _pale(colour)},
+            linewidth=3, markerfacecolor=colour, markevery=(0, EVERY),
+            label=f"{init.label} scratch",
         )  # fmt: skip  # data, look, name
         axes.plot(
             smooth_curve(init.trace.torch), "--", **marks, linewidth=1.2,
@@ -76,17 +79,19 @@ def plot_losses(axes: Axes, report: "RunReport") -> Axes:
         distance = max(distance, _distance(init))
     axes.set(xlabel="step", ylabel="loss of the batch, after the update", ylim=(0, 2.5))
     axes.set_xlim(0, _last_step(report))
-    axes.set_title(f"Losses: scratch and torch differ by at most {distance:.1e}", loc="left")
+    ends = any(init.trace.compared < len(init.trace.errors) for init in report.inits)
+    until = " until x (right)" if ends else ""
+    axes.set_title(f"Losses: the two differ by at most {distance:.1e}{until}", loc="left")
     handles = [
         Line2D([], [], color=colour, marker=marker, label=init.label)
         for init, colour, marker in _styled(report)
     ]
-    grey: dict[str, Any] = {"color": "#555555", "marker": "o"}
-    handles.append(
-        Line2D([], [], linestyle="-", linewidth=3, alpha=0.5, label="scratch (numpy)", **grey)
-    )
-    handles.append(Line2D([], [], linestyle="--", markerfacecolor="white", label="torch", **grey))
-    _legend_below(axes, handles, columns=3)
+    grey: dict[str, Any] = {"color": "#555555", "markeredgecolor": "#555555", "marker": "o"}
+    scratch = grey | {"color": _pale("#555555"), "markerfacecolor": "#555555"}
+    handles.insert(1, Line2D([], [], linewidth=3, label="scratch (numpy)", **scratch))
+    torch = grey | {"linestyle": "--", "markerfacecolor": "white"}
+    handles.insert(3, Line2D([], [], label="torch", **torch))
+    _legend_below(axes, handles, columns=3)  # inits above, stacks below
     return axes
 
 
@@ -110,7 +115,8 @@ def plot_errors(axes: Axes, report: "RunReport") -> Axes:
         )  # fmt: skip  # data, then look
         axes.plot(
             judged, [point.relative_error or np.nan for point in points], marker, color=colour,
-            linestyle="none", markeredgecolor="white", markersize=6, label=f"{init.label} judged",
+            linestyle="none", markeredgecolor="white", markersize=6, clip_on=False,
+            label=f"{init.label} judged",
         )  # fmt: skip  # data, then look
         if init.failing:
             _mark_failure(axes, init, colour)
@@ -122,9 +128,16 @@ def plot_errors(axes: Axes, report: "RunReport") -> Axes:
     return axes
 
 
+def _pale(colour: str) -> tuple[float, float, float, float]:
+    return to_rgba(colour, 0.5)
+
+
 def _legend_below(axes: Axes, handles: list[Line2D], columns: int) -> None:
     """Put the legend below the axes, where no trajectory can run into it."""
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.13), ncols=columns)
+    axes.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(-0.02, -0.13), ncols=columns,
+        columnspacing=1.2,
+    )  # fmt: skip  # where, then how
 
 
 def _mark_failure(axes: Axes, init: "InitReport", colour: str) -> None:
@@ -140,7 +153,7 @@ def _mark_failure(axes: Axes, init: "InitReport", colour: str) -> None:
 
 def _error_handles(report: "RunReport") -> list[Line2D]:
     handles = [
-        Line2D([], [], color="#555555", linewidth=0.8, label="free run, each at its own state"),
+        Line2D([], [], color="#555555", linewidth=0.8, label="free run, own state each"),
         Line2D([], [], color="#555555", marker="o", linestyle="none", label="judged, same state"),
         Line2D(
             [],
@@ -153,9 +166,8 @@ def _error_handles(report: "RunReport") -> list[Line2D]:
         ),
     ]
     if any(init.trace.compared < len(init.trace.errors) for init in report.inits):
-        label = "inconclusive from here"
-        if any(init.trace.flip is not None for init in report.inits):
-            label = "a ReLU flips: inconclusive from here"
+        flips = any(init.trace.flip is not None for init in report.inits)
+        label = "ReLU flip: inconclusive" if flips else "inconclusive from here"
         cross = Line2D([], [], color="#555555", marker="x", linestyle="none", mew=2, label=label)
         handles.append(cross)
     return handles
@@ -166,8 +178,9 @@ def _styled(report: "RunReport") -> list[tuple["InitReport", str, str]]:
 
 
 def _distance(init: "InitReport") -> float:
-    difference = np.abs(np.subtract(init.trace.scratch, init.trace.torch))
-    return float(np.nanmax(difference)) if np.isfinite(difference).any() else float("nan")
+    """Largest difference of the losses, as far as the free run is compared."""
+    difference = np.abs(np.subtract(init.trace.scratch, init.trace.torch))[: init.trace.compared]
+    return float(np.nanmax(difference, initial=0.0))
 
 
 def _last_step(report: "RunReport") -> int:

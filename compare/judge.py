@@ -45,7 +45,7 @@ def _expectations(e: Evaluation, r: Rounding) -> Iterator[Expectation]:
     yield "forward", "logits", e.z[-1], r.z[-1]
     yield "forward", "probabilities", softmax(e.z[-1]), r.y
     yield "loss", "loss", e.loss, r.loss
-    for i in range(len(e.z), 0, -1):
+    for i in range(len(e.z) if e.grads else 0, 0, -1):
         for name in (f"W{i}", f"b{i}"):
             yield "gradient", name, e.grads[name], r.grads[name]
 

@@ -161,8 +161,13 @@ class Reference:
         x: Array,
         t: NDArray[np.int64],
         convention: Convention = PYTORCH,
+        *,
+        gradients: bool = True,
     ) -> Evaluation:
-        """Return loss, gradients and all values in between at `params` on the batch (x, t)."""
+        """Return loss, gradients and all values in between at `params` on the batch (x, t).
+
+        Without `gradients`, `dz`, `da` and `grads` stay empty.
+        """
         torch_ref.load_params(self.net, params)
         # This half of lambda is what torch_ref multiplies sum(W^2) with.
         self.net.weight_decay_lambda = 2 * convention.decay_factor * self.weight_decay_lambda
@@ -181,12 +186,7 @@ class Reference:
         if convention.epsilon and not convention.epsilon_in_gradient:
             exact = replace(convention, epsilon=0.0)
             differentiated = self._mean_loss(z[-1], targets, exact) + penalty
-        wanted = [*z, *a[1:], *self.net.parameters()]
-        gradients = torch.autograd.grad(differentiated, wanted)
-        for parameter, gradient in zip(
-            self.net.parameters(), gradients[len(z) + len(a) - 1 :], strict=True
-        ):
-            parameter.grad = gradient
+        dz, da = self._backward(differentiated, z, a) if gradients else ([], [])
         return Evaluation(
             params={key: np.asarray(value, np.float64) for key, value in params.items()},
             x=np.asarray(x, np.float64),
@@ -197,12 +197,24 @@ class Reference:
             z=[_array(value) for value in z],
             a=[_array(value) for value in a],
             loss=loss.item(),
-            dz=[_array(value) for value in gradients[: len(z)]],
-            da=[np.empty(0), *(_array(value) for value in gradients[len(z) : len(z) + len(a) - 1])],
+            dz=[_array(value) for value in dz],
+            da=[_array(value) for value in da],
             grads={
-                key: value.astype(np.float64) for key, value in torch_ref.to_grads(self.net).items()
+                key: np.asarray(value, np.float64)
+                for key, value in (torch_ref.to_grads(self.net) if gradients else {}).items()
             },
         )
+
+    def _backward(
+        self, loss: Tensor, z: list[Tensor], a: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Leave the gradients in the parameters; return those by z and by a, none by the data."""
+        parameters = list(self.net.parameters())
+        grads = torch.autograd.grad(loss, [*z, *a[1:], *parameters])
+        for parameter, grad in zip(parameters, grads[-len(parameters) :], strict=True):
+            parameter.grad = grad
+        none = torch.empty(0)
+        return list(grads[: len(z)]), [none, *grads[len(z) : -len(parameters)]]
 
     def _mean_loss(self, logits: Tensor, t: Tensor, convention: Convention) -> Tensor:
         reduction = "mean" if convention.mean else "sum"
@@ -214,4 +226,4 @@ class Reference:
 
 
 def _array(value: Tensor) -> Float64:
-    return value.detach().cpu().numpy().astype(np.float64)
+    return np.array(value.detach().cpu().numpy(), np.float64)

@@ -13,8 +13,8 @@ from compare import run_wording
 from compare.data import Data
 from compare.judgement import EXIT, Judgement, Verdict
 from compare.options import Options
+from compare.record import Trace
 from compare.report import SCHEMA, strict_json
-from compare.trace import Trace
 from compare.trial import Trial
 
 LAST = 100

@@ -1,5 +1,6 @@
 """How a run is worded: a table of 80 columns, then what the free run and the verdict say."""
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +17,8 @@ def run_text(report: "RunReport") -> str:
     lines = [
         "",
         f"{'mean loss of the last 100':>26}   worst judged",
-        f"{'init':<9}{'scratch':>8}{'torch':>9}{'error':>9}{'allowed':>9}  {'at':<17}"
-        f"{'judged':<10}verdict",
+        f"{'init':<9}{'scratch':>8}{'torch':>9}{'error':>9}{'allowed':>9}  {'judged':<9}"
+        f"{'verdict':<10}worst at",
         *(_row(init) for init in report.inits),
         "",
     ]
@@ -77,12 +78,19 @@ def _row(init: "InitReport") -> str:
     scratch, torch = init.closing_losses
     worst = closest(init)
     steps = len(init.trace.scratch)
-    at = f"{worst.quantity.removeprefix('gradient ')}, {worst.where}" if worst else "-"
+    at = _short(worst) if worst else "-"
     error, allowed = (worst.relative_error, worst.relative_allowed) if worst else (0.0, 0.0)
     return (
-        f"{init.label:<9}{scratch:>8.5f}{torch:>9.5f}{error:>9.1e}{allowed:>9.1e}  {at:<17}"
-        f"{f'{len(init.points)}/{steps}':<10}{init.verdict}"
+        f"{init.label:<9}{scratch:>8.5f}{torch:>9.5f}{error:>9.1e}{allowed:>9.1e}  "
+        f"{f'{len(init.points)}/{steps}':<9}{init.verdict:<10}{at}"
     )
+
+
+def _short(judgement: Judgement) -> str:
+    """Return 'W1 @30' for the gradient of W1 in step 30."""
+    name = judgement.quantity.removeprefix("gradient ")
+    step = re.match(r"step (\d+)", judgement.where)
+    return f"{name} @{step[1]}" if step else name
 
 
 def _units(report: "RunReport") -> list[str]:

@@ -14,9 +14,9 @@ from compare.candidate import Candidate
 from compare.judge import judge_update, judge_values
 from compare.judgement import Judgement, Verdict, judge_elements, judge_fact
 from compare.lockstep import ScratchStack, Side, TorchStack
+from compare.record import Ledger, Trace
 from compare.reference import Reference
 from compare.rounding import expected_rounding, kink_rows
-from compare.trace import Ledger, Trace
 
 Array = NDArray[np.floating[Any]]
 Batch = tuple[Any, Any]
@@ -116,7 +116,7 @@ class Trial:
         ]
 
     def _record_free_run(self, step: Step) -> bool:
-        """Compare the gradients of both stacks; return True where they first stand out."""
+        """Compare the two stacks; return True where they first stand out or a ReLU flips."""
         trace, worst, stands_out = self.trace, 0.0, False
         for name, other in self.theirs.grads.items():
             error = _relative_error(step.grads[name], other)
@@ -129,7 +129,7 @@ class Trial:
                 trace.flip = step.number
             elif stands_out:
                 trace.apart = step.number
-                return True
+            return step.number in (trace.flip, trace.apart)
         return False
 
     def _judge(self, step: Step) -> None:
@@ -146,7 +146,7 @@ class Trial:
     def _judgements(self, step: Step) -> list[Judgement]:
         """Judge one step from the candidate's own state, in causal order."""
         where, dtype, (x, t) = f"step {step.number}", self.candidate.dtype, step.batch
-        same_data = np.array_equal(_sorted_rows(*step.batch), _sorted_rows(*step.reference_batch))
+        same_data = _same_samples(step.batch, step.reference_batch)
         detail = "holds other samples or targets than the plan says"
         judgements = [judge_fact("data", "batch", where, same_data, detail)]
 
@@ -172,20 +172,39 @@ class Trial:
         judgements += judge_values(actual, e, rounding, where)
         judgements += judge_update(step.before, step.grads, step.after, self.lr, where)
 
-        e = self.reference.evaluate(step.after, *step.batch)
-        return judgements + judge_values({"loss": step.loss}, e, expected_rounding(e, dtype), where)
+        return judgements + self._judge_after(step, where)
+
+    def _judge_after(self, step: Step, where: str) -> list[Judgement]:
+        """Judge the recorded loss, of the same batch after the update; if it is off, from where."""
+        e = self.reference.evaluate(step.after, *step.batch, gradients=False)
+        rounding = expected_rounding(e, self.candidate.dtype)
+        loss = judge_values({"loss": step.loss}, e, rounding, where)
+        if loss[0].verdict is Verdict.SAME:
+            return loss
+        self.candidate.write(step.after)
+        forward = judge_values(self.candidate.outputs(step.batch[0]), e, rounding, where)
+        return [j for j in forward if j.verdict is not Verdict.SAME] + loss
 
 
 def _relative_error(actual: Array, expected: Array) -> float:
     """norm(actual - expected) / norm(expected), by two dot products."""
     d = (actual - expected).ravel()
     size = expected.ravel(order="K")
-    difference, norm = float(d @ d), float(size @ size)
+    with np.errstate(over="ignore", invalid="ignore"):
+        difference, norm = float(d @ d), float(size @ size)
     return float(np.sqrt(difference / norm)) if norm else float(np.sqrt(difference))
 
 
-def _sorted_rows(x: Any, t: Any) -> NDArray[Any]:
+def _same_samples(actual: Batch, expected: Batch) -> bool:
+    """Whether both batches hold the same samples with the same targets, in any order."""
+    ours = [np.asarray(part) for part in actual]
+    theirs = [part.cpu().numpy() for part in expected]
+    if all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True)):
+        return True
+    return np.array_equal(_sorted_rows(*ours), _sorted_rows(*theirs))
+
+
+def _sorted_rows(x: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     """Return the samples of a batch, targets beside, in an order that depends on them alone."""
-    columns = [np.asarray(getattr(part, "cpu", lambda part=part: part)()) for part in (x, t)]
-    rows = np.ascontiguousarray(np.column_stack([part.astype(np.float64) for part in columns]))
+    rows = np.ascontiguousarray(np.column_stack([x, t]).astype(np.float64))
     return np.sort(rows.view(np.dtype((np.void, rows.strides[0]))).ravel())

@@ -27,15 +27,11 @@ def exact_arithmetic(device: torch.device | str) -> Iterator[dict[str, Any]]:
     if torch.device(device).type != "cuda":
         yield {}
         return
-    before = (
-        torch.get_float32_matmul_precision(),
-        torch.backends.cuda.matmul.allow_tf32,
-        torch.backends.cudnn.allow_tf32,
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-        os.environ.get(WORKSPACE),
-    )
-    precision, matmul, cudnn, deterministic, warn_only, workspace = before
+    precision = torch.get_float32_matmul_precision()
+    cudnn = torch.backends.cudnn.allow_tf32
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    workspace = os.environ.get(WORKSPACE)
     try:
         os.environ[WORKSPACE] = ":4096:8"
         torch.set_float32_matmul_precision("highest")
@@ -50,8 +46,7 @@ def exact_arithmetic(device: torch.device | str) -> Iterator[dict[str, Any]]:
             WORKSPACE: os.environ[WORKSPACE],
         }
     finally:
-        torch.set_float32_matmul_precision(precision)
-        torch.backends.cuda.matmul.allow_tf32 = matmul
+        torch.set_float32_matmul_precision(precision)  # sets cuda.matmul.allow_tf32 to match
         torch.backends.cudnn.allow_tf32 = cudnn
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
         if workspace is None:

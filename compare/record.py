@@ -74,7 +74,9 @@ class Ledger:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on everything judged."""
+        """The verdict on everything judged; INCONCLUSIVE if no step was."""
+        if not self.points and not self.failing:
+            return Verdict.INCONCLUSIVE
         return overall([*self.worst.values(), *self.failing])
 
     @property
