@@ -152,7 +152,7 @@ class _Check:
         judged = [without_kink_rows(stimulus, reference) for stimulus in drawn]
         stimuli = [stimulus for stimulus in judged if stimulus is not None]
         if stimuli:  # calls in between must not change what the first stimulus gives
-            stimuli.append(replace(stimuli[0], name=f"{stimuli[0].name}, again"))
+            stimuli.append(replace(stimuli[0], name=f"{len(stimuli[0].x)} rows, again"))
         responses = [self._respond(stimulus) for stimulus in stimuli]
 
         def judge(convention: Convention, where: str | None) -> list[Judgement]:

@@ -60,18 +60,18 @@ def free_run_text(init: "InitReport") -> str:
     trace, steps = init.trace, len(init.trace.errors)
     worst = max(trace.errors[: trace.compared], default=0.0)
     losses = np.abs(np.subtract(trace.scratch, trace.torch))[: trace.compared]
-    within = f"gradients within {worst:.1e}, losses within {losses.max(initial=0.0):.1e}"
+    within = f"gradients within {worst:.1e}, losses {losses.max(initial=0.0):.1e}"
     if trace.flip is not None:
         return (
-            f"free run: {within} up to step {trace.flip}, where a ReLU of the two takes the other "
-            "side; inconclusive from there"
+            f"free run: {within}, up to step {trace.flip}: there a ReLU takes the other side, and "
+            "the free run is inconclusive from then on"
         )
     if trace.apart is not None:
         return (
-            f"free run: {within} up to step {trace.apart}, where rounding has grown beyond one "
-            "step's; inconclusive from there, --judge every settles it"
+            f"free run: {within}, up to step {trace.apart}: there it stands out from one step's "
+            "rounding, and is inconclusive from then on; --judge every settles it"
         )
-    return f"free run: {within} over all {steps} steps"
+    return f"free run: {within}, all {steps} steps"
 
 
 def _row(init: "InitReport") -> str:

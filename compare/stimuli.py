@@ -95,7 +95,7 @@ class Stimuli:
         rows = self.rows(8)
         x, t = self.batch(3)
         pick = np.array([0, 0, 0, 0, 1, 1, 2, *[2] * (rows - 7)])
-        return Stimulus(f"{rows} rows, uneven duplicates", self.params(), x[pick], t[pick])
+        return Stimulus(f"{rows} rows, duplicates", self.params(), x[pick], t[pick])
 
     def blank(self) -> Stimulus:
         """Blank rows and dead features without biases: pre-activations of exactly 0."""
@@ -103,7 +103,7 @@ class Stimuli:
         x[::2] = 0
         x[:, ::3] = 0
         params = self.params(bias_std=0.0)
-        return Stimulus(f"{rows} rows, {len(x[::2])} blank, zero biases", params, x, t)
+        return Stimulus(f"{rows} rows, {len(x[::2])} blank, no bias", params, x, t)
 
     def saturated(self, reference: Reference) -> Stimulus:
         """Hidden weights four times as large; logits as large as a trained network's."""

@@ -4,6 +4,7 @@ import math
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from compare.judgement import Judgement, Verdict
@@ -65,7 +66,9 @@ def divergence_text(first: Judgement, judgements: Sequence[Judgement], layers: i
         lines.append(f"  actual     {first.actual: .16g}")
         lines.append(f"  expected   {first.expected: .16g}")
     if first.ratio is not None:
-        lines.append(f"  every element is {first.ratio:.6g} times what it should be, to rounding")
+        lines.append(
+            f"  every element is {_factor(first.ratio)} times what it should be, to rounding"
+        )
     here = [j for j in judgements if j.where == first.where]
     right = [j.quantity for j in here if j.verdict is Verdict.SAME and j.norm]
     wrong = [j.quantity for j in here if j.verdict is not Verdict.SAME and j is not first]
@@ -114,15 +117,15 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
 
 def table(judgements: Sequence[Judgement]) -> list[str]:
     """Return a line a quantity: the worst of it over all stimuli, and what would be seen."""
-    lines = [f"{'quantity':<20}{'error':>9}{'allowed':>10}{'sees':>9}  worst on"]
+    lines = [f"{'quantity':<16}{'error':>9}{'allowed':>10}{'sees':>9}  worst on"]
     for name in dict.fromkeys(j.quantity for j in judgements if j.norm or j.error):
         all_of = [j for j in judgements if j.quantity == name]
         worst = max(all_of, key=lambda j: (j.verdict is not Verdict.SAME, j.score))
         sees = min((j.relative_allowed for j in all_of if j.has_power and j.norm), default=math.inf)
         mark = "" if worst.verdict is Verdict.SAME else f"  {worst.verdict}"
         lines.append(
-            f"{name:<20}{_number(worst.relative_error):>9}{_number(worst.relative_allowed):>10}"
-            f"{_number(sees):>9}  {worst.where[: WIDTH - 50 - len(mark)]}{mark}"
+            f"{name:<16}{_number(worst.relative_error):>9}{_number(worst.relative_allowed):>10}"
+            f"{_number(sees):>9}  {worst.where[: WIDTH - 46 - len(mark)]}{mark}"
         )
     return lines
 
@@ -158,6 +161,12 @@ def _names(quantities: Iterable[str]) -> str:
     gradients = [name.removeprefix("gradient ") for name in names if name.startswith("gradient ")]
     others = [name for name in names if not name.startswith("gradient ")]
     return ", ".join([*others, *([f"gradient {' '.join(gradients)}"] if gradients else [])])
+
+
+def _factor(k: float) -> str:
+    """Return 1/7 rather than 0.142857 where it reads the same."""
+    fraction = Fraction(k).limit_denominator(1000)
+    return str(fraction) if f"{float(fraction):.12g}" == f"{k:.12g}" else f"{k:.6g}"
 
 
 def _number(value: float) -> str:
