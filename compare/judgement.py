@@ -52,6 +52,8 @@ class Judgement:
         k, where the tensor is off and yet k times the expected one, to rounding.
     detail : str
         What else there is to say.
+    stack : str
+        'torch' where the reference's own training loop is judged, else empty.
     """
 
     probe: str
@@ -67,11 +69,13 @@ class Judgement:
     expected: float = 0.0
     ratio: float | None = None
     detail: str = ""
+    stack: str = ""
 
     @property
     def quantity(self) -> str:
-        """The name to print: `gradient W1`, but `logits`, `loss`."""
-        return self.name if self.probe in ("forward", "loss") else f"{self.probe} {self.name}"
+        """The name to print: `gradient W1`, but `logits`, `loss`; `torch gradient W1`."""
+        name = self.name if self.probe in ("forward", "loss") else f"{self.probe} {self.name}"
+        return f"{self.stack} {name}".strip()
 
     @property
     def relative_error(self) -> float:

@@ -52,6 +52,7 @@ class TorchStack:
         self.net = net
         self.optimizer = optimizer
         self.loss = float("nan")
+        self._named = torch_ref.by_name(net)
         self._passed: list[Tensor] = []
         self.active: list[NDArray[np.bool_]] = []
         for layer in net.layers:
@@ -72,11 +73,14 @@ class TorchStack:
     def grads(self) -> dict[str, Array]:
         """Gradients of the last step, in the book's names and layout; views where possible."""
         return {
-            f"{letter}{i}": value.grad.detach().cpu().numpy().T
-            for i, linear in enumerate(self.net.linears(), start=1)
-            for letter, value in (("W", linear.weight), ("b", linear.bias))
+            name: value.grad.cpu().numpy().T
+            for name, value in self._named.items()
             if value.grad is not None
         }
+
+    def params(self) -> dict[str, Array]:
+        """Return copies of the parameters, in the book's names and layout."""
+        return {name: value.numpy(force=True).copy().T for name, value in self._named.items()}
 
 
 @dataclass

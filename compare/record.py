@@ -66,7 +66,7 @@ class Ledger:
             if judgement.has_power and judgement.norm:
                 seen = self.sees.get(judgement.quantity, judgement.relative_allowed)
                 self.sees[judgement.quantity] = min(seen, judgement.relative_allowed)
-        gradients = [j for j in judgements if j.probe == "gradient"]
+        gradients = [j for j in judgements if j.probe == "gradient" and not j.stack]
         if step is not None and gradients:
             self.points[step] = max(gradients, key=_rank)
         if not self.failing and any(_failed(judgement) for judgement in judgements):

@@ -49,9 +49,8 @@ def closest(init: "InitReport") -> Judgement | None:
     """
     if init.failing:
         return first_failing(init)
-    judged = [
-        j for j in init.worst.values() if j.probe in ("forward", "loss", "gradient") and j.norm
-    ]
+    probes = ("forward", "loss", "gradient")
+    judged = [j for j in init.worst.values() if j.probe in probes and j.norm and not j.stack]
     return max(judged, key=lambda j: j.score, default=None)
 
 
@@ -89,6 +88,8 @@ def _row(init: "InitReport") -> str:
 def _short(judgement: Judgement) -> str:
     """Return 'W1 @30' for the gradient of W1 in step 30."""
     name = judgement.quantity.removeprefix("gradient ")
+    if judgement.stack:
+        name = f"{judgement.stack} {judgement.name}"
     step = re.match(r"step (\d+)", judgement.where)
     return f"{name} @{step[1]}" if step else name
 
@@ -109,10 +110,13 @@ def _units(report: "RunReport") -> list[str]:
 
 def _sentence(report: "RunReport") -> str:
     if report.verdict is Verdict.SAME:
-        judged = [j for init in report.inits for j in init.worst.values() if j.probe == "gradient"]
-        error = max(j.relative_error for j in judged)
-        sees = max(init.sees[j.quantity] for init in report.inits for j in init.worst.values()
-                   if j.probe == "gradient" and j.quantity in init.sees)  # fmt: skip  # one maximum
+        gradients = [
+            (j.relative_error, init.sees[j.quantity])
+            for init in report.inits
+            for j in init.worst.values()
+            if j.probe == "gradient" and not j.stack and j.quantity in init.sees
+        ]
+        error, sees = (max(column) for column in zip(*gradients, strict=True))
         return (
             f"Both stacks compute the same: judged from the same state, all gradients agree to "
             f"{error:.0e}. A mistake of {sees:.0e} would have been seen in any of them."

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -23,16 +23,24 @@ Batch = tuple[Any, Any]
 
 
 @dataclass(frozen=True)
-class Step:
-    """What the candidate did in one step: enough to judge it, then or later."""
+class Move:
+    """What one stack did in one step: parameters, gradients there, parameters and loss after."""
 
-    number: int
-    batch: Batch
-    reference_batch: Batch
     before: dict[str, Array]
     grads: dict[str, Array]
     after: dict[str, Array]
     loss: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """What both did in one step: enough to judge it, then or later."""
+
+    number: int
+    batch: Batch
+    reference_batch: Batch
+    ours: Move
+    theirs: Move
 
 
 class Trial:
@@ -69,23 +77,28 @@ class Trial:
         self.ours = ours
         self.theirs = theirs
         self.candidate = Candidate(ours.net)
+        self.dtype = self.candidate.dtype
         self.reference = reference
         self.lr = lr
         self.judged = judged
         self.trace = Trace()
         self.ledger = Ledger()
-        self._state = self.candidate.read()
+        self._state = self.candidate.read(), self.theirs.params()
         self._previous: Step | None = None
         self._allowed: dict[str, float] = {}  # of each gradient, at the last judged step
         self.ledger.add([*given, *self._start()])
 
     def observe(self, number: int, ours: Side, theirs: Side) -> None:
         """Record the step that both stacks have just made, and judge it where that is due."""
+        before, self._state = self._state, (self.candidate.read(), self.theirs.params())
+        (our_start, their_start), (our_end, their_end) = before, self._state
         step = Step(
-            number, ours.batch, theirs.batch, self._state,
-            self.ours.grads, self.candidate.read(), self.ours.loss,
-        )  # fmt: skip  # given, then done
-        self._state = step.after
+            number,
+            ours.batch,
+            theirs.batch,
+            Move(our_start, self.ours.grads, our_end, self.ours.loss),
+            Move(their_start, self.theirs.grads, their_end, self.theirs.loss),
+        )
         self.trace.scratch.append(self.ours.loss)
         self.trace.torch.append(self.theirs.loss)
         stands_out = self._record_free_run(step)
@@ -117,12 +130,15 @@ class Trial:
 
     def _record_free_run(self, step: Step) -> bool:
         """Compare the two stacks; return True where they first stand out or a ReLU flips."""
-        trace, worst, stands_out = self.trace, 0.0, False
-        for name, other in self.theirs.grads.items():
-            error = _relative_error(step.grads[name], other)
-            worst = max(worst, error)
-            stands_out |= error > self._allowed.get(name, math.inf)
-        trace.errors.append(worst)
+        trace = self.trace
+        errors = {
+            name: _relative_error(step.ours.grads[name], theirs)
+            for name, theirs in step.theirs.grads.items()
+        }
+        trace.errors.append(float(np.max(list(errors.values()))))  # NaN if any is
+        stands_out = any(
+            not error <= self._allowed.get(name, math.inf) for name, error in errors.items()
+        )
         if trace.flip is None and trace.apart is None:
             masks = zip(self.ours.active, self.theirs.active, strict=True)
             if any(not np.array_equal(a, b) for a, b in masks):
@@ -136,54 +152,74 @@ class Trial:
         if step.number not in self.ledger.points:
             now = self.candidate.read()
             try:
-                judgements = self._judgements(step)
-                self.ledger.add(judgements, step.number)
-                gradients = [j for j in judgements if j.probe == "gradient"]
-                self._allowed = {j.name: j.relative_allowed for j in gradients}
+                judgements = [*self._judge_ours(step), *self._judge_theirs(step)]
             finally:
                 self.candidate.write(now)
+            self.ledger.add(judgements, step.number)
+            gradients = [j for j in judgements if j.probe == "gradient" and not j.stack]
+            self._allowed = {j.name: j.relative_allowed for j in gradients}
 
-    def _judgements(self, step: Step) -> list[Judgement]:
-        """Judge one step from the candidate's own state, in causal order."""
-        where, dtype, (x, t) = f"step {step.number}", self.candidate.dtype, step.batch
+    def _judge_ours(self, step: Step) -> list[Judgement]:
+        """Judge the candidate from its own state, in causal order."""
+        where, dtype, move, (x, t) = f"step {step.number}", self.dtype, step.ours, step.batch
         same_data = _same_samples(step.batch, step.reference_batch)
         detail = "holds other samples or targets than the plan says"
-        judgements = [judge_fact("data", "batch", where, same_data, detail)]
+        data = judge_fact("data", "batch", where, same_data, detail)
 
-        e = self.reference.evaluate(step.before, x, t)
+        e = self.reference.evaluate(move.before, x, t)
         rounding = expected_rounding(e, dtype)
         keep = ~kink_rows(e, rounding)
-        if not e.is_finite or not keep.any():
-            reason = (
-                "the reference is not finite" if keep.any() else "every row is on a ReLU's edge"
-            )
-            return [
-                *judgements,
-                Judgement("gradient", "all", where, Verdict.INCONCLUSIVE, detail=reason),
-            ]
-        self.candidate.write(step.before)
-        grads = step.grads
+        if not e.is_finite:
+            return [data, _not_judged(where, "the reference is not finite")]
+        if not keep.any():
+            return [data, _not_judged(where, "every row is on a ReLU's edge")]
+        self.candidate.write(move.before)
+        grads = move.grads
         if not keep.all():
             x, t = x[keep], t[keep]
-            e = self.reference.evaluate(step.before, x, t)
+            e = self.reference.evaluate(move.before, x, t)
             rounding = expected_rounding(e, dtype)
             grads = self.candidate.gradient(x, t)
-        actual = {**self.candidate.outputs(x), **grads}
-        judgements += judge_values(actual, e, rounding, where)
-        judgements += judge_update(step.before, step.grads, step.after, self.lr, where)
+        return [
+            data,
+            *judge_values({**self.candidate.outputs(x), **grads}, e, rounding, where),
+            *judge_update(move.before, move.grads, move.after, self.lr, where),
+            *self._judge_loss(step, where),
+        ]
 
-        return judgements + self._judge_after(step, where)
-
-    def _judge_after(self, step: Step, where: str) -> list[Judgement]:
+    def _judge_loss(self, step: Step, where: str) -> list[Judgement]:
         """Judge the recorded loss, of the same batch after the update; if it is off, from where."""
-        e = self.reference.evaluate(step.after, *step.batch, gradients=False)
-        rounding = expected_rounding(e, self.candidate.dtype)
-        loss = judge_values({"loss": step.loss}, e, rounding, where)
+        e = self.reference.evaluate(step.ours.after, *step.batch, gradients=False)
+        rounding = expected_rounding(e, self.dtype)
+        loss = judge_values({"loss": step.ours.loss}, e, rounding, where)
         if loss[0].verdict is Verdict.SAME:
             return loss
-        self.candidate.write(step.after)
+        self.candidate.write(step.ours.after)
         forward = judge_values(self.candidate.outputs(step.batch[0]), e, rounding, where)
         return [j for j in forward if j.verdict is not Verdict.SAME] + loss
+
+    def _judge_theirs(self, step: Step) -> list[Judgement]:
+        """Judge the loop around the torch network: its gradients, update and recorded loss.
+
+        Both sides of the comparison are torch's; what this sees is what is wrong around it, such
+        as gradients that were not reset.
+        """
+        where, move = f"step {step.number}", step.theirs
+        x, t = (part.cpu().numpy() for part in step.reference_batch)
+        e = self.reference.evaluate(move.before, x, t)
+        if not e.is_finite:
+            return []
+        after = self.reference.evaluate(move.after, x, t, gradients=False)
+        judgements = [
+            *judge_values(move.grads, e, expected_rounding(e, self.dtype), where),
+            *judge_update(move.before, move.grads, move.after, self.lr, where),
+            *judge_values({"loss": move.loss}, after, expected_rounding(after, self.dtype), where),
+        ]
+        return [replace(judgement, stack="torch") for judgement in judgements]
+
+
+def _not_judged(where: str, reason: str) -> Judgement:
+    return Judgement("gradient", "all", where, Verdict.INCONCLUSIVE, detail=reason)
 
 
 def _relative_error(actual: Array, expected: Array) -> float:

@@ -82,6 +82,8 @@ def divergence_text(first: Judgement, judgements: Sequence[Judgement], layers: i
 def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -> str:
     """Return where in the code the first divergence comes from."""
     layer = int(match[0]) if (match := re.search(r"\d+$", first.name)) else layers
+    if first.stack:
+        return "the training loop around the torch network, which is not the candidate"
     if first.probe == "aliasing":
         return "how the parameters are created and handed to the layers"
     if first.probe in ("init", "data", "purity"):

@@ -4,13 +4,14 @@ It never imports `scratch`: init rules, formulas and file reading are written a 
 so that a mistake in one stack is not repeated by the other.
 """
 
-from torch_ref.book import load_params, to_grads, to_params
+from torch_ref.book import by_name, load_params, to_grads, to_params
 from torch_ref.exact import exact_arithmetic
 from torch_ref.mnist import load_mnist
 from torch_ref.net import MultiLayerNet
 
 __all__ = [
     "MultiLayerNet",
+    "by_name",
     "exact_arithmetic",
     "load_mnist",
     "load_params",

@@ -15,13 +15,13 @@ Array = NDArray[np.floating[Any]]
 
 def to_params(net: MultiLayerNet) -> dict[str, Array]:
     """Return copies of the parameters as W1 (fan_in, fan_out), b1 (fan_out,), W2, ..."""
-    return {key: _to_array(value) for key, value in _by_name(net).items()}
+    return {key: _to_array(value) for key, value in by_name(net).items()}
 
 
 def to_grads(net: MultiLayerNet) -> dict[str, Array]:
     """Return copies of the gradients under the same names; ValueError before any backward."""
     grads = {}
-    for key, value in _by_name(net).items():
+    for key, value in by_name(net).items():
         if value.grad is None:
             raise ValueError(f"{key} has no gradient: call backward() first")
         grads[key] = _to_array(value.grad)
@@ -30,7 +30,7 @@ def to_grads(net: MultiLayerNet) -> dict[str, Array]:
 
 def load_params(net: MultiLayerNet, params: Mapping[str, Array]) -> None:
     """Copy W1, b1, ... into `net`, rounding to its dtype; ValueError for other names or shapes."""
-    own = _by_name(net)
+    own = by_name(net)
     if own.keys() != params.keys():
         raise ValueError(f"parameters {', '.join(params)} for a network of {', '.join(own)}")
     with torch.no_grad():
@@ -41,7 +41,8 @@ def load_params(net: MultiLayerNet, params: Mapping[str, Array]) -> None:
             value.copy_(source)
 
 
-def _by_name(net: MultiLayerNet) -> dict[str, Tensor]:
+def by_name(net: MultiLayerNet) -> dict[str, Tensor]:
+    """Return the parameters themselves under the book's names, in torch's layout."""
     return {
         f"{letter}{i}": value
         for i, linear in enumerate(net.linears(), start=1)
