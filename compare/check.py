@@ -146,7 +146,7 @@ class _Check:
         found = self._identify(plain, activation)
         reference = self._reference(found[0])
         facts = [*self._aliasing(), self._follows_params(plain, reference)]
-        drawn = [plain, *self.stimuli.battery(reference)]
+        drawn = self.stimuli.battery(reference)
         if batch is not None:
             drawn.append(batch)
         judged = [without_kink_rows(stimulus, reference) for stimulus in drawn]

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from compare import wording
+from compare.environment import environment
 from compare.judgement import EXIT, Judgement, Verdict
 
 SCHEMA = 1
@@ -67,7 +68,7 @@ class Report:
 
     def to_json(self) -> str:
         """Return the report as strict JSON; numbers that are not finite become strings."""
-        return strict_json({"schema": SCHEMA, **asdict(self)})
+        return strict_json({"schema": SCHEMA, **asdict(self), "environment": environment()})
 
     def __str__(self) -> str:
         return self.text()

@@ -1,16 +1,14 @@
 """The report of a run: what was asked for, what both stacks did, and the verdict."""
 
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from threadpoolctl import threadpool_info
 
 from compare import run_wording
 from compare.data import Data
+from compare.environment import environment
 from compare.judgement import EXIT, Judgement, Verdict
 from compare.options import Options
 from compare.record import Trace
@@ -122,18 +120,3 @@ def collect(
         sizes=trials[0].candidate.sizes,
         inits=inits,
     )
-
-
-def environment() -> dict[str, Any]:
-    """Return the versions and libraries that numbers depend on."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-        "blas": [
-            {key: info.get(key) for key in ("internal_api", "version", "architecture")}
-            for info in threadpool_info()
-            if info["user_api"] == "blas"
-        ],
-    }

@@ -128,8 +128,9 @@ class Stimuli:
         return Stimulus(f"{rows} rows, huge logits", params, x, t, is_stress=True)
 
     def battery(self, reference: Reference) -> list[Stimulus]:
-        """Return the stimuli that follow the plain one."""
+        """Return the stimuli that a network is judged on, the plain one first."""
         draws: tuple[Callable[[], Stimulus], ...] = (
+            self.plain,
             self.duplicates,
             self.one_row,
             self.blank,
@@ -139,10 +140,16 @@ class Stimuli:
         return [self._draw(draw, reference) for draw in draws]
 
     def _draw(self, draw: Callable[[], Stimulus], reference: Reference) -> Stimulus:
-        """Draw until no ReLU is so close to 0 that rounding decides it, or 100 times."""
+        """Draw until no ReLU is on the brink of 0 and every gradient is alive, or 100 times.
+
+        A network of few units is often dead: every unit of a layer at 0 for every row, and all
+        gradients below it 0, where no mistake shows.
+        """
         for _ in range(DRAWS):
             stimulus = draw()
-            if without_kink_rows(stimulus, reference) is stimulus:
+            e = reference.evaluate(stimulus.params, stimulus.x, stimulus.t)
+            alive = all(grad.any() for grad in e.grads.values())
+            if alive and not kink_rows(e, expected_rounding(e, self.dtype)).any():
                 break
         return stimulus
 

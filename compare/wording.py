@@ -39,15 +39,21 @@ def report_text(report: "Report", *, strict: bool = False) -> str:
 
 def agreement_text(judgements: Sequence[Judgement]) -> str:
     """Return 'Your gradients are right: ...', with the smallest mistake that would be seen."""
-    same = [j for j in judgements if j.verdict is Verdict.SAME and j.norm and j.has_power]
-    gradients = [j for j in same if j.probe == "gradient"]
-    names = {j.name for j in gradients}
-    worst = max(j.relative_error for j in gradients)
-    seen = max(min(j.relative_allowed for j in gradients if j.name == name) for name in names)
-    return (
-        f"Your gradients are right: all {len(names)} tensors agree with PyTorch to {worst:.0e}. "
-        f"A mistake of {seen:.0e} would have been seen."
+    gradients = [j for j in judgements if j.probe == "gradient" and j.verdict is Verdict.SAME]
+    sees: dict[str, float] = {}
+    for j in gradients:
+        seen = j.relative_allowed if j.has_power and j.norm else math.inf
+        sees[j.name] = min(seen, sees.get(j.name, math.inf))
+    blind = [name for name, seen in sees.items() if seen == math.inf]
+    worst = max(j.relative_error for j in gradients if j.has_power)
+    least = max(seen for seen in sees.values() if seen < math.inf)
+    text = (
+        f"Your gradients are right: all {len(sees) - len(blind)} tensors agree with PyTorch to "
+        f"{worst:.0e}. A mistake of {least:.0e} would have been seen."
     )
+    if blind:
+        text += f" Nothing can be said of {', '.join(blind)}: no stimulus made it large enough."
+    return text
 
 
 def divergence_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -> list[str]:

@@ -43,6 +43,19 @@ def test_right_network_is_same(dtype, activation, decay, sizes):
     assert not sizes[1] or f"activation {activation}" in report.inferred
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_narrow_network_is_judged_where_it_is_alive(seed):
+    report = check_network(net("relu", (3, [1, 1, 1, 1], 2)), seed=seed)
+    assert report.verdict is Verdict.SAME
+    assert "all 10 tensors" in report.text()
+
+
+def test_what_no_stimulus_reaches_is_said():
+    network = net("relu", (3, [1] * 12, 2))
+    report = check_network(network)
+    assert "Nothing can be said of" in report.text()
+
+
 def in_place(self, x):
     self.mask = x <= 0
     x[self.mask] = 0
