@@ -45,6 +45,7 @@ def experiment(options: Options, data: Data, show: Show) -> list[Trial]:
     plan = draw_plan(sizes, len(data.x), options.steps, options.batch_size, seed=options.seed)
     reference = Reference(sizes, options.activation, dtype=dtype, device=device)
     judged = {"auto": spaced_steps(options.steps), "every": range(options.steps), "none": ()}
+    steps, given = judged[options.judge], data.judge()
 
     trials = []
     for label, std in options.init:
@@ -54,8 +55,7 @@ def experiment(options: Options, data: Data, show: Show) -> list[Trial]:
         twin = torch_ref.MultiLayerNet(*network, std, draws=plan.draws, dtype=dtype, device=device)
         ours = ScratchStack(net, scratch.SGD(options.lr))
         theirs = TorchStack(twin, torch.optim.SGD(twin.parameters(), options.lr))
-        steps = judged[options.judge]
-        trials.append(Trial(label, ours, theirs, reference, options.lr, steps, data.judge()))
+        trials.append(Trial(label, ours, theirs, reference, options.lr, steps, given))
 
     ours_side = Side(data.x, data.t, [trial.ours for trial in trials])
     torch_side = Side(data.torch_x, data.torch_t, [trial.theirs for trial in trials])
@@ -88,6 +88,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         report = run(options)
     except InputError as error:
         print(f"netparity: {error}", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:  # torch says RuntimeError, on CUDA too
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        print("netparity: not enough memory; smaller --hidden or --batch-size", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("netparity: interrupted; earlier results are untouched", file=sys.stderr)

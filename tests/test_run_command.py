@@ -122,6 +122,13 @@ def test_out_that_is_a_file_is_refused_before_anything_runs(tmp_path, capsys):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_more_memory_than_there_is_is_one_line(tmp_path, capsys):
+    assert main([*QUICK, "--hidden", "10000000000", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "netparity: not enough memory; smaller --hidden or --batch-size"
+    ]
+
+
 def test_auto_without_mnist_says_so_and_takes_the_digits(nowhere, capsys):
     assert main([*SMALL, "--out", str(nowhere / "out")]) == 0
     lines = capsys.readouterr().out.splitlines()
