@@ -69,9 +69,10 @@ class Candidate:
 
     def loss(self, x: Array, t: Targets) -> float:
         """Return the loss of the batch, as a float."""
-        value = np.asarray(self._call("loss", x, t), np.float64)
-        if value.size != 1:
-            raise TypeError(f"loss(x, t) returned an array of shape {value.shape}, not a number")
+        value = np.asarray(self._call("loss", x, t))
+        if value.size != 1 or value.dtype.kind not in "fiu":
+            kind = f"{value.dtype} of shape {value.shape}"
+            raise TypeError(f"loss(x, t) returned {kind}, not a number")
         return float(value.reshape(()))
 
     def gradient(self, x: Array, t: Targets) -> dict[str, Array]:
@@ -120,7 +121,7 @@ class Candidate:
 
     def _look(self, method: str, before: NDArray[Any], after: NDArray[Any]) -> None:
         if not np.array_equal(before, after):
-            self.spoiled.append(method)
+            self.spoiled.append(f"{method} changed an array that was passed to it")
 
     def _names(self) -> str:
         return ", ".join(self.params)

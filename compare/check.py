@@ -160,7 +160,7 @@ class _Check:
             return [j for r in here for j in self._judge(r, reference, convention)]
 
         judgements, conventions = recognise(judge)
-        purity = self._purity()
+        facts.append(self._purity())
         stress = {stimulus.name for stimulus in stimuli if stimulus.is_stress}
         beyond = [j for j in judgements if j.verdict is Verdict.UNSTABLE and j.where in stress]
         counted = [j for j in judgements if j not in beyond]
@@ -170,8 +170,8 @@ class _Check:
             dtype=str(self.candidate.dtype),
             activation=found[0],
             inferred=found[1],
-            verdict=overall([*facts, *counted, purity]),
-            judgements=(*facts, *judgements, purity),
+            verdict=overall([*facts, *counted]),
+            judgements=(*facts, *judgements),
             conventions=tuple(conventions),
             limits=tuple(limit_text(j) for j in beyond),
         )
@@ -227,7 +227,9 @@ class _Check:
         predicted = outputs.get("logits")
         actual: dict[str, Any] = {"loss": candidate.loss(plain.x, plain.t)}
         if predicted is not None:
-            actual = {"logits": predicted, "probabilities": predicted}
+            actual = {"logits": predicted}
+            if ((predicted >= 0) & (predicted <= 1)).all():
+                actual["probabilities"] = predicted
         trials = []
         for trial in (activation,) if activation else ACTIVATIONS:
             e = self._reference(trial).evaluate(plain.params, plain.x, plain.t)
@@ -263,6 +265,9 @@ class _Check:
             actual |= candidate.gradient(stimulus.x, stimulus.t)
         except (Exception, SystemExit) as error:
             return _Response(stimulus, actual, f"raised {type(error).__name__}: {error}")
+        for key, value in candidate.params.items():
+            if not np.array_equal(value, stimulus.params[key]):
+                candidate.spoiled.append(f"a call changed {key}")
         return _Response(stimulus, actual)
 
     def _judge(self, r: _Response, reference: Reference, c: Convention) -> list[Judgement]:
@@ -270,13 +275,12 @@ class _Check:
         e = reference.evaluate(r.stimulus.params, r.stimulus.x, r.stimulus.t, c)
         judgements = judge_values(r.actual, e, self._rounding(e), where)
         if r.raised:
-            judgements.append(judge_fact("forward", "call", where, False, r.raised))
+            judgements.insert(0, judge_fact("forward", "call", where, False, r.raised))
         return judgements
 
     def _purity(self) -> Judgement:
-        methods = sorted(set(self.candidate.spoiled))
-        detail = f"{' and '.join(methods)} changed the arrays that were passed in"
-        return judge_fact("purity", "inputs", "all stimuli", not methods, detail)
+        spoiled = sorted(set(self.candidate.spoiled))
+        return judge_fact("purity", "arrays", "all stimuli", not spoiled, ", ".join(spoiled))
 
 
 def _own_batch(

@@ -64,11 +64,13 @@ def recognise(judge: Judge) -> tuple[list[Judgement], list[str]]:
 def _next(judge: Judge, convention: Convention, judgements: list[Judgement]) -> Entry | None:
     """Return the first entry of the catalogue that explains something more."""
     off = _off(judgements)
-    if any(probe == "forward" for _, probe, _ in off):
-        return None  # every convention is one of loss and gradient
+    # Every convention is one of loss and gradient: it shows where the forward pass is right.
+    spoilt = {where for where, probe, _ in off if probe == "forward"}
     for entry in CATALOGUE:
         trial = replace(convention, **entry.change)
-        places = sorted(where for where, probe, _ in off if probe == entry.probe)
+        places = sorted(
+            where for where, probe, _ in off if probe == entry.probe and where not in spoilt
+        )
         if not places or trial == convention:
             continue
         here = {item for item in off if item[0] == places[0]}

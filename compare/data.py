@@ -120,9 +120,12 @@ def _mnist(kind: str, root: Path | None, say: Say) -> tuple[str, Path]:
         if _has_files(place):
             return "MNIST", place
         if place == root:
-            say(f"no MNIST in {root} (the four files, plain or .gz, there or in MNIST/raw)")
             if kind == "mnist":
-                raise InputError(f"--data mnist --data-root {root}: the four files are not there")
+                raise InputError(
+                    f"--data-root {root}: the four files are not there, plain or .gz, nor in its "
+                    "MNIST/raw"
+                )
+            say(f"no MNIST in {root} (the four files, plain or .gz, there or in MNIST/raw)")
     try:
         download_mnist(cache, MNIST, say)
         return "MNIST", cache

@@ -77,7 +77,7 @@ def plot_losses(axes: Axes, report: "RunReport") -> Axes:
             markevery=(EVERY // 2, EVERY), markerfacecolor="white", label=f"{init.label} torch",
         )  # fmt: skip  # as above; on top, so that the one below shows between the dashes
         distance = max(distance, _distance(init))
-    axes.set(xlabel="step", ylabel="loss of the batch, after the update", ylim=(0, 2.5))
+    axes.set(xlabel="step", ylabel="loss of the batch after the update, smoothed", ylim=(0, 2.5))
     axes.set_xlim(0, _last_step(report))
     ends = any(init.trace.compared < len(init.trace.errors) for init in report.inits)
     until = " until x (right)" if ends else ""
@@ -88,10 +88,10 @@ def plot_losses(axes: Axes, report: "RunReport") -> Axes:
     ]
     grey: dict[str, Any] = {"color": "#555555", "markeredgecolor": "#555555", "marker": "o"}
     scratch = grey | {"color": _pale("#555555"), "markerfacecolor": "#555555"}
-    handles.insert(1, Line2D([], [], linewidth=3, label="scratch (numpy)", **scratch))
+    handles.append(Line2D([], [], linewidth=3, label="scratch (numpy)", **scratch))
     torch = grey | {"linestyle": "--", "markerfacecolor": "white"}
-    handles.insert(3, Line2D([], [], label="torch", **torch))
-    _legend_below(axes, handles, columns=3)  # inits above, stacks below
+    handles.append(Line2D([], [], label="torch", **torch))
+    _legend_below(axes, handles, columns=max(3, (len(handles) + 2) // 3))
     return axes
 
 

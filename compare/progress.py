@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from compare.options import Options
+from compare.run_wording import loss_text
 from compare.trial import Trial
 
 EVERY = 100
@@ -53,7 +54,7 @@ class Progress:
         if step % EVERY == 0 or step == self.steps - 1:
             for group in _groups(trials):
                 losses = "".join(
-                    f"{trial.trace.scratch[-1]:>10.5f}{trial.trace.torch[-1]:>8.5f}"
+                    f"{loss_text(trial.trace.scratch[-1]):>10}{loss_text(trial.trace.torch[-1]):>8}"
                     for trial in group
                 )
                 self._say(f"{step:>6}{losses}")

@@ -50,12 +50,15 @@ class Ledger:
         By judged step, the gradient with the highest score.
     sees : dict of str to float
         By quantity, the smallest relative error that would have been seen in some step.
+    largest : float
+        The largest relative error of any gradient that could be judged.
     """
 
     worst: dict[str, Judgement] = field(default_factory=dict)
     failing: list[Judgement] = field(default_factory=list)
     points: dict[int, Judgement] = field(default_factory=dict)
     sees: dict[str, float] = field(default_factory=dict)
+    largest: float = 0.0
 
     def add(self, judgements: list[Judgement], step: int | None = None) -> None:
         """Take in the judgements of one step, or those made before the first."""
@@ -67,6 +70,8 @@ class Ledger:
                 seen = self.sees.get(judgement.quantity, judgement.relative_allowed)
                 self.sees[judgement.quantity] = min(seen, judgement.relative_allowed)
         gradients = [j for j in judgements if j.probe == "gradient" and not j.stack]
+        powerful = [j.relative_error for j in gradients if j.has_power and j.norm]
+        self.largest = max([self.largest, *powerful])
         if step is not None and gradients:
             self.points[step] = max(gradients, key=_rank)
         if not self.failing and any(_failed(judgement) for judgement in judgements):

@@ -136,8 +136,8 @@ def _softmax(e: Evaluation, Ez: Array, floor: float) -> tuple[Array, float, Arra
     row2 = relative2[rows, e.t] + 2 * log_y[rows, e.t] ** 2
     penalty = 0.5 * e.decay * sum(float((W**2).sum()) for W in e.weights)
     longer = max(1.0, max(W.size for W in e.weights) / e.longest_sum)
-    loss = math.sqrt(e.scale**2 * row2.sum() + e.loss**2 + longer * penalty**2)
-    return Ey, loss, Edz
+    terms2 = e.scale**2 * row2.sum() + np.square(e.loss) + longer * np.square(penalty)
+    return Ey, float(np.sqrt(terms2)), Edz
 
 
 def _backward(

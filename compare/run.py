@@ -76,8 +76,11 @@ def run(options: Options) -> RunReport:
     with one_thread_each(), exact as settings, Progress(options) as progress:
         trials = experiment(options, data, progress.show)
     report = collect(options, data, trials, settings)
-    write_beside(options.out / "weight_init_compare.png", png(draw_run(report)))
-    write_beside(options.out / "report.json", report.to_json().encode())
+    try:
+        write_beside(options.out / "weight_init_compare.png", png(draw_run(report)))
+        write_beside(options.out / "report.json", report.to_json().encode())
+    except OSError as error:
+        raise InputError(f"--out {options.out}: cannot be written ({error.strerror})") from error
     return report
 
 
@@ -86,6 +89,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = parse_options(argv)
         report = run(options)
+        print(report.text())
+        print(
+            f"\nwrote {options.out / 'weight_init_compare.png'} and {options.out / 'report.json'}"
+        )
+    except BrokenPipeError:
+        sys.stdout = None  # whoever read has gone, and Python would try once more at its end
+        return 1
     except InputError as error:
         print(f"netparity: {error}", file=sys.stderr)
         return 2
@@ -97,8 +107,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("netparity: interrupted; earlier results are untouched", file=sys.stderr)
         return 130
-    print(report.text())
-    print(f"\nwrote {options.out / 'weight_init_compare.png'} and {options.out / 'report.json'}")
     return report.exit_code()
 
 
@@ -111,7 +119,7 @@ def _check_device(name: str) -> None:
     except (RuntimeError, AssertionError) as error:
         count = torch.cuda.device_count()
         raise InputError(
-            f"--device {name}: not here; torch {torch.__version__} sees {count} CUDA devices"
+            f"--device {name}: expected cpu, cuda or cuda:N, and torch sees {count} CUDA devices"
         ) from error
 
 

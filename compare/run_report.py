@@ -39,6 +39,8 @@ class InitReport:
         By judged step, the gradient closest to what is allowed.
     sees : dict of str to float
         By quantity, the smallest relative error that would have been seen in some step.
+    largest : float
+        The largest relative error of any gradient that could be judged.
     units : list of int
         How many units of each layer differ from each other, at the end.
     """
@@ -50,6 +52,7 @@ class InitReport:
     failing: list[Judgement]
     points: dict[int, Judgement]
     sees: dict[str, float]
+    largest: float
     units: list[int]
 
     @property
@@ -101,6 +104,7 @@ def collect(
             failing=trial.ledger.failing,
             points=trial.ledger.points,
             sees=trial.ledger.sees,
+            largest=trial.ledger.largest,
             units=trial.distinct_units(),
         )
         for trial in trials

@@ -57,6 +57,9 @@ def closest(init: "InitReport") -> Judgement | None:
 def free_run_text(init: "InitReport") -> str:
     """Return what the free run says, each stack at its own parameters."""
     trace, steps = init.trace, len(init.trace.errors)
+    lost = np.flatnonzero(~np.isfinite(trace.scratch) | ~np.isfinite(trace.torch))
+    if lost.size:
+        return f"a loss is not finite from step {lost[0]} on: nothing after it can be judged"
     worst = max(trace.errors[: trace.compared], default=0.0)
     losses = np.abs(np.subtract(trace.scratch, trace.torch))[: trace.compared]
     within = f"gradients within {worst:.1e}, losses {losses.max(initial=0.0):.1e}"
@@ -80,9 +83,14 @@ def _row(init: "InitReport") -> str:
     at = _short(worst) if worst else "-"
     error, allowed = (worst.relative_error, worst.relative_allowed) if worst else (0.0, 0.0)
     return (
-        f"{init.label:<9}{scratch:>8.5f}{torch:>9.5f}{error:>9.1e}{allowed:>9.1e}  "
-        f"{f'{len(init.points)}/{steps}':<9}{init.verdict:<10}{at}"
+        f"{init.label:<9}{loss_text(scratch):>8}{loss_text(torch):>9}{error:>9.1e}{allowed:>9.1e}  "
+        f"{f'{len(init.points)}/{steps}':<9}{init.verdict:<9} {at}"
     )
+
+
+def loss_text(loss: float) -> str:
+    """Return five decimals, or an exponent where that would break a table."""
+    return f"{loss:.5f}" if abs(loss) < 10 else f"{loss:.1e}"
 
 
 def _short(judgement: Judgement) -> str:
@@ -110,17 +118,19 @@ def _units(report: "RunReport") -> list[str]:
 
 def _sentence(report: "RunReport") -> str:
     if report.verdict is Verdict.SAME:
-        gradients = [
-            (j.relative_error, init.sees[j.quantity])
+        error = max(init.largest for init in report.inits)
+        sees = max(
+            init.sees[quantity]
             for init in report.inits
-            for j in init.worst.values()
-            if j.probe == "gradient" and not j.stack and j.quantity in init.sees
-        ]
-        error, sees = (max(column) for column in zip(*gradients, strict=True))
+            for quantity in init.sees
+            if quantity.startswith("gradient")
+        )
         return (
             f"Both stacks compute the same: judged from the same state, all gradients agree to "
-            f"{error:.0e}. A mistake of {sees:.0e} would have been seen in any of them."
+            f"{error:.0e}. A constant mistake of {sees:.0e} in any of them would have been seen."
         )
     if report.verdict is Verdict.INCONCLUSIVE:
-        return "Nothing could be judged: no step was to be, or the reference is not finite."
+        if report.options["judge"] == "none":
+            return "Nothing was judged, as --judge none asks."
+        return "Nothing could be judged in some init: the reference is not finite there."
     return "The two stacks do not compute the same."

@@ -17,6 +17,12 @@ WIDTH = 80
 
 def report_text(report: "Report", *, strict: bool = False) -> str:
     """Return the text of a Report: the verdict first, then what it rests on."""
+    strictly = strict and report.verdict is Verdict.SAME
+    if strictly and (report.conventions or report.limits):
+        exceptions = "by another convention or in a smaller range, and strict refuses that"
+        lines = [*paragraph(f"SAME but {exceptions}: {report.name}."), ""]
+        lines += [*_facts(report), "", *table(report.judgements, report.limits)]
+        return "\n".join(lines)
     headline = {
         Verdict.SAME: "computes what PyTorch computes",
         Verdict.DIFFERENT: "does not compute what PyTorch computes",
@@ -29,11 +35,9 @@ def report_text(report: "Report", *, strict: bool = False) -> str:
         lines += divergence_text(divergence, report.judgements, len(report.sizes) - 1)
     elif report.verdict is Verdict.SAME:
         lines += paragraph(agreement_text(report.judgements))
-        if strict and (report.conventions or report.limits):
-            lines += paragraph("Judged with --strict, the following makes it fail.")
     else:
         lines += _inconclusive_text(report.judgements)
-    lines += ["", *_facts(report), "", *table(report.judgements)]
+    lines += ["", *_facts(report), "", *table(report.judgements, report.limits)]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -71,7 +75,7 @@ def divergence_text(first: Judgement, judgements: Sequence[Judgement], layers: i
         lines.append(f"  worst at   {first.name}{at}")
         lines.append(f"  actual     {first.actual: .16g}")
         lines.append(f"  expected   {first.expected: .16g}")
-    if first.ratio is not None:
+    if first.ratio is not None and _factor(first.ratio) != "1":
         lines.append(
             f"  every element is {_factor(first.ratio)} times what it should be, to rounding"
         )
@@ -98,7 +102,12 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
             "data": "how the files are read and batches are taken from them",
             "purity": "operations that work in place on an argument",
         }[first.probe]
+    if first.name == "call":
+        return "what the network does with this batch: a first plain call had worked"
     if first.probe == "forward":
+        inner = any(re.match(r"[za]\d", j.name) for j in judgements if j.where == first.where)
+        if first.name in ("logits", "probabilities") and layers > 1 and not inner:
+            return "the forward pass: only what comes out of it can be seen here"
         if first.name.startswith("a"):
             return f"the activation after layer {layer}: what goes into it is right"
         before = "" if layer == 1 else ": what goes into it is right"
@@ -123,8 +132,12 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
     )
 
 
-def table(judgements: Sequence[Judgement]) -> list[str]:
-    """Return a line a quantity: the worst of it over all stimuli, and what would be seen."""
+def table(judgements: Sequence[Judgement], limits: Sequence[str] = ()) -> list[str]:
+    """Return a line a quantity: the worst of it over all stimuli, and what would be seen.
+
+    What is a limit of range has a line of its own in the report, and none here.
+    """
+    judgements = [j for j in judgements if limit_text(j) not in limits]
     lines = [f"{'quantity':<16}{'error':>9}{'allowed':>10}{'sees':>9}  worst on"]
     for name in dict.fromkeys(j.quantity for j in judgements if j.norm or j.error):
         all_of = [j for j in judgements if j.quantity == name]
