@@ -70,5 +70,6 @@ def judge_update(
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the softmax of each row."""
-    e = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(e / e.sum(axis=1, keepdims=True))
+    with np.errstate(all="ignore"):  # logits that are not finite are found elsewhere
+        e = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(e / e.sum(axis=1, keepdims=True))

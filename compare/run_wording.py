@@ -1,5 +1,6 @@
 """How a run is worded: a table of 80 columns, then what the free run and the verdict say."""
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -119,12 +120,13 @@ def _units(report: "RunReport") -> list[str]:
 def _sentence(report: "RunReport") -> str:
     if report.verdict is Verdict.SAME:
         error = max(init.largest for init in report.inits)
-        sees = max(
+        seen = [
             init.sees[quantity]
             for init in report.inits
             for quantity in init.sees
             if quantity.startswith("gradient")
-        )
+        ]
+        sees = max(seen, default=math.inf)
         return (
             f"Both stacks compute the same: judged from the same state, all gradients agree to "
             f"{error:.0e}. A constant mistake of {sees:.0e} in any of them would have been seen."

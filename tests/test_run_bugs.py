@@ -352,6 +352,12 @@ def test_a_run_that_diverges_in_both_is_judged_while_it_is_finite(digits):
     assert 1 <= len(report.inits[0].points) < STEPS
 
 
+@pytest.mark.parametrize("arguments", [["--init", "std=1e300"], ["--lr", "1e300"]])
+def test_a_run_that_explodes_is_worded(digits, arguments):
+    report = run(*arguments, data=digits)
+    assert "not finite from step" in report.text()
+
+
 def test_zero_init_keeps_units_equal(digits):
     report = run("--init", "0", data=digits)
     assert report.inits[0].units == [1, 1, 1, 10]
