@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
+Float64 = NDArray[np.float64]
 Targets = NDArray[np.integer[Any]]
 ONE_HOT, LABELS = "one-hot", "labels"
 
@@ -52,6 +53,7 @@ class Candidate:
         self.dtype = next(iter(self.params.values())).dtype
         self.targets = LABELS
         self.spoiled: list[str] = []
+        self.not_judged = ""
 
     @property
     def name(self) -> str:
@@ -69,19 +71,27 @@ class Candidate:
 
     def loss(self, x: Array, t: Targets) -> float:
         """Return the loss of the batch, as a float."""
-        value = np.asarray(self._call("loss", x, t))
-        if value.size != 1 or value.dtype.kind not in "fiu":
-            kind = f"{value.dtype} of shape {value.shape}"
-            raise TypeError(f"loss(x, t) returned {kind}, not a number")
-        return float(value.reshape(()))
+        return _number(self._call("loss", x, t))
 
-    def gradient(self, x: Array, t: Targets) -> dict[str, Array]:
+    def gradient(self, x: Array, t: Targets) -> dict[str, Float64]:
         """Return copies of the gradients, by the names of the parameters."""
-        grads = self._call("gradient", x, t)
-        if not isinstance(grads, Mapping) or set(grads) != set(self.params):
-            got = ", ".join(map(str, grads)) if isinstance(grads, Mapping) else type(grads).__name__
-            raise TypeError(f"gradient(x, t) returned {got}; expected a dict of {self._names()}")
-        return {key: np.array(grads[key], dtype=np.float64) for key in self.params}
+        return self._grads(self._call("gradient", x, t))
+
+    def gradient_arrays(self, x: Array, t: Targets) -> dict[str, Array]:
+        """Return the gradients as the very arrays that the network gives away."""
+        return {key: np.asarray(grad) for key, grad in self._call("gradient", x, t).items()}
+
+    def after_other(self, before: str, other: Array, method: str, x: Array, t: Targets) -> Any:
+        """Return loss or gradient of `x`, in the array in which `before` was just given `other`."""
+        held, targets = other.copy(), self.given(t)
+        _quietly(getattr(self.net, before), held, targets)
+        held[...] = x
+        result = _quietly(getattr(self.net, method), held, targets)
+        return _number(result) if method == "loss" else self._grads(result)
+
+    def given(self, t: Targets) -> Targets:
+        """Return a copy of the targets in the form that the network takes."""
+        return np.eye(self.sizes[-1], dtype=int)[t] if self.targets == ONE_HOT else t.copy()
 
     def outputs(self, x: Array) -> dict[str, Array]:
         """Return what can be seen of the forward pass: z1, a1, ..., and what `predict` returns.
@@ -93,8 +103,13 @@ class Candidate:
         if predict is None:
             return {}
         copy = x.copy()
-        predicted = np.array(_quietly(predict, copy), dtype=np.float64)
+        returned = _quietly(predict, copy)
         self._look("predict", x, copy)
+        if not _is_numbers(returned, (len(x), self.sizes[-1])):
+            kind = _kind(returned)
+            self.not_judged = f"predict is not judged: it returns {kind}, not (B, classes)"
+            return {}
+        predicted = np.array(returned, dtype=np.float64)
         layers = list(getattr(self.net, "layers", {}).values()) if self._has_book_layers() else []
         seen: dict[str, Array] = {}
         if len(layers) == 2 * len(self.sizes) - 3:
@@ -112,7 +127,7 @@ class Candidate:
         return isinstance(layers, Mapping) and all(hasattr(v, "forward") for v in layers.values())
 
     def _call(self, method: str, x: Array, t: Targets) -> Any:
-        given = x, (np.eye(self.sizes[-1], dtype=int)[t] if self.targets == ONE_HOT else t)
+        given = x, self.given(t)
         copies = tuple(array.copy() for array in given)
         result = _quietly(getattr(self.net, method), *copies)
         for before, after in zip(given, copies, strict=True):
@@ -123,8 +138,34 @@ class Candidate:
         if not np.array_equal(before, after):
             self.spoiled.append(f"{method} changed an array that was passed to it")
 
-    def _names(self) -> str:
-        return ", ".join(self.params)
+    def _grads(self, grads: Any) -> dict[str, Float64]:
+        if not isinstance(grads, Mapping) or set(grads) != set(self.params):
+            got = ", ".join(map(str, grads)) if isinstance(grads, Mapping) else type(grads).__name__
+            expected = ", ".join(self.params)
+            raise TypeError(f"gradient(x, t) returned {got}; expected a dict of {expected}")
+        return {key: np.array(grads[key], dtype=np.float64) for key in self.params}
+
+
+def _number(returned: Any) -> float:
+    """Return a loss as a float; TypeError where it is none."""
+    if not _is_numbers(returned, np.shape(returned)) or np.size(returned) != 1:
+        raise TypeError(f"loss(x, t) returned {_kind(returned)}, not a number")
+    return float(np.reshape(returned, ()))
+
+
+def _is_numbers(value: Any, shape: tuple[int, ...]) -> bool:
+    try:
+        array = np.asarray(value)
+    except ValueError:  # a ragged list
+        return False
+    return array.shape == shape and array.dtype.kind in "fiu"
+
+
+def _kind(value: Any) -> str:
+    """Return how to call a value in a message."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} of shape {value.shape}"
+    return type(value).__name__
 
 
 def _quietly(function: Callable[..., Any], *args: Any) -> Any:

@@ -1,11 +1,15 @@
 """Other documented definitions of the same network, recognised by replaying them."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from compare.judgement import Judgement, Verdict
-from compare.reference import PYTORCH, Convention
+from compare.reference import PYTORCH, Convention, Evaluation
 
 Judge = Callable[[Convention, str | None], list[Judgement]]
 
@@ -18,29 +22,57 @@ class Entry(NamedTuple):
     change: dict[str, Any]
 
 
-def _epsilons() -> list[Entry]:
-    rows = []
-    for exponent in (7, *(e for e in range(5, 17) if e != 7)):  # 1e-7 is the book's
-        epsilon = float(f"1e-{exponent}")
-        source = " as in the book" if exponent == 7 else ""
-        for clips in (False, True):
-            form = f"log(max(y, 1e-{exponent}))" if clips else f"log(y + 1e-{exponent})"
-            for in_gradient in (False, True):
-                side = "loss and gradient" if in_gradient else "the loss"
-                change = {"epsilon": epsilon, "clips": clips, "epsilon_in_gradient": in_gradient}
-                rows.append(Entry(f"{form} in {side}{source}", "loss", change))
-    return rows
-
-
-CATALOGUE: tuple[Entry, ...] = (
-    Entry("ReLU'(0) is 1; PyTorch's is 0", "gradient", {"relu_at_zero": 1}),
-    Entry("loss and gradient are sums over the batch, not means", "loss", {"mean": False}),
-    Entry("weight decay is lambda sum(W^2), without the half", "loss", {"decay_factor": 1.0}),
-    *_epsilons(),
+EPSILONS = (
+    1e-7,  # the book's
+    *(float(f"1e-{power}") for power in (4, 5, 6, *range(8, 17))),
+    float(np.finfo(np.float64).eps),
+    float(np.finfo(np.float32).eps),
 )
+"""What people add to y; others are read off the loss where it reaches its cap: see `capped`."""
+
+FORMS = {
+    "add": "log(y + {0})",
+    "max": "log(max(y, {0}))",
+    "clip": "log(clip(y, {0}, 1 - {0}))",
+}
 
 
-def recognise(judge: Judge) -> tuple[list[Judgement], list[str]]:
+def catalogue(epsilons: Iterable[float] = EPSILONS) -> Iterator[Entry]:
+    """Yield the conventions, those of the log with each of `epsilons`."""
+    yield Entry("ReLU'(0) is 1; PyTorch's is 0", "gradient", {"relu_at_zero": 1})
+    text = "loss and gradient are sums over the batch, not means"
+    yield Entry(text, "loss", {"mean": False})
+    yield Entry("weight decay is lambda sum(W^2), without the half", "loss", {"decay_factor": 1.0})
+    for epsilon, (form, log), in_gradient in product(epsilons, FORMS.items(), (False, True)):
+        side = "loss and gradient" if in_gradient else "the loss"
+        source = " as in the book" if epsilon == EPSILONS[0] and form == "add" else ""
+        change = {"epsilon": epsilon, "form": form, "epsilon_in_gradient": in_gradient}
+        number = f"{epsilon:.3g}".replace("e-0", "e-")
+        yield Entry(f"{log.format(number)} in {side}{source}", "loss", change)
+
+
+def capped(loss: float, e: Evaluation) -> list[float]:
+    """Return which epsilons would cap `loss` where y of the target underflows to 0.
+
+    Such a row costs -log(epsilon), and the others of a batch of huge logits nothing. The loss may
+    be a mean or a sum.
+    """
+    rows = int(np.sum(e.y[np.arange(len(e.t)), e.t] == 0))
+    if not rows or not loss > 0:
+        return []
+    found = [math.exp(-loss * len(e.t) / rows), math.exp(-loss / rows)]
+    return [_rounded(epsilon) for epsilon in found if 0 < epsilon < 1]
+
+
+def _rounded(epsilon: float) -> float:
+    """Return the decimal of one or two digits, or the known number, that `epsilon` must be."""
+    for known in (float(f"{epsilon:.0e}"), float(f"{epsilon:.1e}"), *EPSILONS):
+        if math.isclose(math.log(known), math.log(epsilon), rel_tol=1e-4):
+            return known
+    return epsilon
+
+
+def recognise(judge: Judge, epsilons: Iterable[float] = ()) -> tuple[list[Judgement], list[str]]:
     """Return the judgements under the conventions that the candidate follows, and their names.
 
     A convention is taken where replaying it in the reference makes some of what was off agree to
@@ -51,22 +83,27 @@ def recognise(judge: Judge) -> tuple[list[Judgement], list[str]]:
     ----------
     judge : callable
         Takes a Convention and the name of a stimulus, or None for all; returns the judgements.
+    epsilons : sequence of float
+        To be tried beside those of the catalogue, and before them.
     """
+    entries = [*catalogue(dict.fromkeys((*epsilons, *EPSILONS)))]
     convention, names = PYTORCH, list[str]()
     judgements = judge(convention, None)
-    while entry := _next(judge, convention, judgements):
+    while entry := _next(entries, judge, convention, judgements):
         convention = replace(convention, **entry.change)
         judgements = judge(convention, None)
         names.append(entry.text)
     return judgements, names
 
 
-def _next(judge: Judge, convention: Convention, judgements: list[Judgement]) -> Entry | None:
-    """Return the first entry of the catalogue that explains something more."""
+def _next(
+    entries: list[Entry], judge: Judge, convention: Convention, judgements: list[Judgement]
+) -> Entry | None:
+    """Return the first entry that explains something more."""
     off = _off(judgements)
     # Every convention is one of loss and gradient: it shows where the forward pass is right.
     spoilt = {where for where, probe, _ in off if probe == "forward"}
-    for entry in CATALOGUE:
+    for entry in entries:
         trial = replace(convention, **entry.change)
         places = sorted(
             where for where, probe, _ in off if probe == entry.probe and where not in spoilt

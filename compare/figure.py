@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from compare.run_wording import first_failing
+from compare.judgement import Judgement, first_failing
 from scratch import smooth_curve
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ def plot_errors(axes: Axes, report: "RunReport") -> Axes:
             linestyle="none", markeredgecolor="white", markersize=6, clip_on=False,
             label=f"{init.label} judged",
         )  # fmt: skip  # data, then look
-        if init.failing:
-            _mark_failure(axes, init, colour)
+        if first := first_failing(init.failing):
+            _mark_failure(axes, init.label, first, colour)
     axes.set_yscale("log")
     axes.set(xlabel="step", ylabel="relative error of the worst gradient")
     axes.set_xlim(0, _last_step(report))
@@ -140,12 +140,11 @@ def _legend_below(axes: Axes, handles: list[Line2D], columns: int) -> None:
     )  # fmt: skip  # where, then how
 
 
-def _mark_failure(axes: Axes, init: "InitReport", colour: str) -> None:
-    first = first_failing(init)
+def _mark_failure(axes: Axes, label: str, first: Judgement, colour: str) -> None:
     step = int(first.where.removeprefix("step ")) if first.where.startswith("step ") else 0
     axes.axvline(step, color=colour, linewidth=1)
     axes.annotate(
-        f"{init.label}: {first.quantity}\nfirst wrong at {first.where}", (step, 0.5),
+        f"{label}: {first.quantity}\nfirst wrong at {first.where}", (step, 0.5),
         xycoords=("data", "axes fraction"), xytext=(6, 0), textcoords="offset points",
         color=colour, fontsize=9,
     )  # fmt: skip  # what, where, look

@@ -43,7 +43,8 @@ def _expectations(e: Evaluation, r: Rounding) -> Iterator[Expectation]:
         yield "forward", f"z{i}", e.z[i - 1], r.z[i - 1]
         yield "forward", f"a{i}", e.a[i], r.a[i]
     yield "forward", "logits", e.z[-1], r.z[-1]
-    yield "forward", "probabilities", softmax(e.z[-1]), r.y
+    yield "forward", "probabilities", e.y, r.y
+    yield "forward", "log-probabilities", e.log_y, r.log_y
     yield "loss", "loss", e.loss, r.loss
     for i in range(len(e.z) if e.grads else 0, 0, -1):
         for name in (f"W{i}", f"b{i}"):
@@ -66,10 +67,3 @@ def judge_update(
         allowed = update_allowed(expected, change, dtype)
         judgements.append(judge_elements("update", name, where, after[name], expected, allowed))
     return judgements
-
-
-def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the softmax of each row."""
-    with np.errstate(all="ignore"):  # logits that are not finite are found elsewhere
-        e = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(e / e.sum(axis=1, keepdims=True))

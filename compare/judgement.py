@@ -54,6 +54,9 @@ class Judgement:
         What else there is to say.
     stack : str
         'torch' where the reference's own training loop is judged, else empty.
+    is_limit : bool
+        Whether it fails only because the network leaves the range of its numbers in a state that
+        training never visits: listed, and no mistake.
     """
 
     probe: str
@@ -70,6 +73,12 @@ class Judgement:
     ratio: float | None = None
     detail: str = ""
     stack: str = ""
+    is_limit: bool = False
+
+    @property
+    def fails(self) -> bool:
+        """Whether this is a mistake."""
+        return self.verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE) and not self.is_limit
 
     @property
     def quantity(self) -> str:
@@ -92,10 +101,14 @@ class Judgement:
         """error / allowed: at most 1 in correct code."""
         return _ratio(self.error, self.allowed)
 
+    def rank(self) -> tuple[bool, bool, float]:
+        """Order by weight: failing, then judged, then not judged; in each by the score."""
+        return self.fails, self.verdict is not Verdict.INCONCLUSIVE, self.score
+
     @property
     def has_power(self) -> bool:
         """Whether a quantity that is wrong by its whole size would have been seen."""
-        return self.allowed < self.norm or (self.allowed == 0 and self.norm == 0)
+        return self.allowed < self.norm
 
 
 def _ratio(a: float, b: float) -> float:
@@ -113,14 +126,8 @@ def judge_tensor(
 ) -> Judgement:
     """Judge a whole tensor and each of its columns by the L2 norm of their error."""
     a, e = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
-    if a.shape != e.shape:
-        detail = f"has shape {a.shape}, not {e.shape}"
-        return Judgement(probe, name, where, Verdict.DIFFERENT, math.inf, detail=detail)
-    if not np.isfinite(e).all():
-        detail = "the reference is not finite"
-        return Judgement(probe, name, where, Verdict.INCONCLUSIVE, detail=detail)
-    if not np.isfinite(a).all():
-        return _not_finite(probe, name, where, a, e)
+    if odd := _not_comparable(probe, name, where, a, e):
+        return odd
     d = a - e
     error, norm = _norm(d), _norm(e)
     allowed = float(rounding.allowed(expected_error))
@@ -151,13 +158,8 @@ def judge_elements(
 ) -> Judgement:
     """Judge each element by itself; the Judgement is that of the worst element."""
     a, e = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
-    if a.shape != e.shape:
-        detail = f"has shape {a.shape}, not {e.shape}"
-        return Judgement(probe, name, where, Verdict.DIFFERENT, math.inf, detail=detail)
-    if not np.isfinite(e).all():
-        return Judgement(probe, name, where, Verdict.INCONCLUSIVE, detail="not finite")
-    if not np.isfinite(a).all():
-        return _not_finite(probe, name, where, a, e)
+    if odd := _not_comparable(probe, name, where, a, e):
+        return odd
     error, allowed = np.abs(a - e), np.broadcast_to(np.asarray(allowed), a.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
         score = np.where(error == 0, 0.0, error / allowed)
@@ -176,21 +178,38 @@ def judge_fact(probe: str, name: str, where: str, holds: bool, detail: str) -> J
     return Judgement(probe, name, where, Verdict.DIFFERENT, math.inf, detail=detail)
 
 
+def first_failing(judgements: Iterable[Judgement]) -> Judgement | None:
+    """Return the first of `judgements`, which are in causal order, that fails."""
+    return next((judgement for judgement in judgements if judgement.fails), None)
+
+
 def overall(judgements: Iterable[Judgement]) -> Verdict:
-    """Return the verdict on all: the worst of them; INCONCLUSIVE only if nothing had power."""
+    """Return the verdict on all: the worst of them.
+
+    SAME needs a gradient in which a mistake would have been seen; without one it is INCONCLUSIVE.
+    """
     judgements = list(judgements)
-    met = {judgement.verdict for judgement in judgements}
+    failing = {judgement.verdict for judgement in judgements if judgement.fails}
     for verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE):
-        if verdict in met:
+        if verdict in failing:
             return verdict
-    seen = [j for j in judgements if j.verdict is Verdict.SAME and j.has_power and j.norm > 0]
-    return Verdict.SAME if seen else Verdict.INCONCLUSIVE
+    gradients = [j for j in judgements if j.probe == "gradient" and j.verdict is Verdict.SAME]
+    return Verdict.SAME if any(j.has_power for j in gradients) else Verdict.INCONCLUSIVE
 
 
-def _not_finite(probe: str, name: str, where: str, a: Array, e: Array) -> Judgement:
+def _not_comparable(probe: str, name: str, where: str, a: Float64, e: Float64) -> Judgement | None:
+    """Return the Judgement where shape or range forbid to subtract."""
+    if a.shape != e.shape:
+        detail = f"has shape {a.shape}, not {e.shape}"
+        return Judgement(probe, name, where, Verdict.DIFFERENT, math.inf, detail=detail)
+    if not np.isfinite(e).all():
+        detail = "the reference is not finite"
+        return Judgement(probe, name, where, Verdict.INCONCLUSIVE, detail=detail)
+    if np.isfinite(a).all():
+        return None
     index = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
     return Judgement(
-        probe, name, where, Verdict.UNSTABLE, math.inf, norm=_norm(e), index=index,
+        probe, name, where, Verdict.UNSTABLE, math.inf, norm=float(_norm(e)), index=index,
         actual=float(a[index]), expected=float(e[index]),
         detail="is not finite, and the reference is",
     )  # fmt: skip  # as above

@@ -1,9 +1,8 @@
 """What is kept of a run: trajectories of every step, and the judgements worth keeping."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from compare.judgement import Judgement, Verdict, overall
+from compare.judgement import Judgement, Verdict, first_failing, overall
 
 
 @dataclass
@@ -64,7 +63,7 @@ class Ledger:
         """Take in the judgements of one step, or those made before the first."""
         for judgement in judgements:
             kept = self.worst.get(judgement.quantity)
-            if kept is None or _rank(judgement) > _rank(kept):
+            if kept is None or judgement.rank() > kept.rank():
                 self.worst[judgement.quantity] = judgement
             if judgement.has_power and judgement.norm:
                 seen = self.sees.get(judgement.quantity, judgement.relative_allowed)
@@ -72,32 +71,13 @@ class Ledger:
         gradients = [j for j in judgements if j.probe == "gradient" and not j.stack]
         powerful = [j.relative_error for j in gradients if j.has_power and j.norm]
         self.largest = max([self.largest, *powerful])
-        if step is not None and gradients:
-            self.points[step] = max(gradients, key=_rank)
-        if not self.failing and any(_failed(judgement) for judgement in judgements):
+        judged = [j for j in gradients if j.verdict is not Verdict.INCONCLUSIVE]
+        if step is not None and judged:
+            self.points[step] = max(judged, key=Judgement.rank)
+        if not self.failing and first_failing(judgements):
             self.failing = judgements
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on everything judged; INCONCLUSIVE if no step was."""
-        if not self.points and not self.failing:
-            return Verdict.INCONCLUSIVE
+        """The verdict on everything judged; INCONCLUSIVE if no gradient was."""
         return overall([*self.worst.values(), *self.failing])
-
-    @property
-    def first_divergence(self) -> Judgement | None:
-        """The first judgement that failed, in causal order."""
-        return next(iter(self._failed()), None)
-
-    def _failed(self) -> Iterator[Judgement]:
-        return (judgement for judgement in self.failing if _failed(judgement))
-
-
-def _failed(judgement: Judgement) -> bool:
-    return judgement.verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE)
-
-
-def _rank(judgement: Judgement) -> tuple[bool, bool, float]:
-    """Failing before judged before not judged; then the higher score."""
-    judged = judgement.verdict is not Verdict.INCONCLUSIVE
-    return _failed(judgement), judged, judgement.score

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -26,9 +27,10 @@ class Convention:
     relu_at_zero : {0, 1}
         The derivative that ReLU is given at exactly 0.
     epsilon : float
-        Keeps the log of the loss from 0: log(y + epsilon), or log(max(y, epsilon)) if `clips`.
-    clips : bool
-        Which of the two.
+        Keeps the log of the loss from 0: log(y + epsilon), or log(max(y, epsilon)), or
+        log(clip(y, epsilon, 1 - epsilon)).
+    form : {'add', 'max', 'clip'}
+        Which of them.
     epsilon_in_gradient : bool
         Whether the gradient knows of the epsilon. The book's does not.
     mean : bool
@@ -39,7 +41,7 @@ class Convention:
 
     relu_at_zero: int = 0
     epsilon: float = 0.0
-    clips: bool = False
+    form: str = "add"
     epsilon_in_gradient: bool = False
     mean: bool = True
     decay_factor: float = 0.5
@@ -86,6 +88,19 @@ class Evaluation:
     dz: list[Float64]
     da: list[Float64]
     grads: dict[str, Float64]
+
+    @cached_property
+    def log_y(self) -> Float64:
+        """The logarithm of the softmax of the logits, (B, classes)."""
+        with np.errstate(all="ignore"):  # logits that are not finite are found elsewhere
+            shifted = self.z[-1] - self.z[-1].max(axis=1, keepdims=True)
+            return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+    @property
+    def y(self) -> Float64:
+        """The softmax of the logits, (B, classes)."""
+        with np.errstate(under="ignore"):
+            return np.asarray(np.exp(self.log_y))
 
     @property
     def is_finite(self) -> bool:
@@ -221,8 +236,13 @@ class Reference:
         if not convention.epsilon:
             return F.cross_entropy(logits, t, reduction=reduction)
         y = torch.softmax(logits, dim=1)
-        y = y.clamp_min(convention.epsilon) if convention.clips else y + convention.epsilon
-        return F.nll_loss(y.log(), t, reduction=reduction)
+        epsilon = convention.epsilon
+        kept = {
+            "add": lambda: y + epsilon,
+            "max": lambda: y.clamp_min(epsilon),
+            "clip": lambda: y.clamp(epsilon, 1 - epsilon),
+        }[convention.form]()
+        return F.nll_loss(kept.log(), t, reduction=reduction)
 
 
 def _array(value: Tensor) -> Float64:

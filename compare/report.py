@@ -2,13 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from compare import wording
 from compare.environment import environment
-from compare.judgement import EXIT, Judgement, Verdict
+from compare.judgement import EXIT, Judgement, Verdict, first_failing
 
 SCHEMA = 1
 
@@ -31,8 +30,10 @@ class Report:
         SAME, DIFFERENT, UNSTABLE or INCONCLUSIVE.
     judgements : tuple of Judgement
         Everything judged: by stimulus, and in each in causal order.
-    conventions, limits : tuple of str
-        Other definitions that the network follows; stress stimuli on which it is not finite.
+    conventions : tuple of str
+        Other definitions that the network follows.
+    not_judged : tuple of str
+        What of the batch that was passed could not be judged, and why.
     seed : int
         Of the stimuli.
     """
@@ -45,13 +46,18 @@ class Report:
     verdict: Verdict
     judgements: tuple[Judgement, ...]
     conventions: tuple[str, ...]
-    limits: tuple[str, ...]
+    not_judged: tuple[str, ...] = ()
     seed: int = 0
 
     @property
     def first_divergence(self) -> Judgement | None:
         """The first quantity, in causal order, that is outside its allowed error."""
-        return first_divergence(self.judgements, self.limits)
+        return first_failing(self.judgements)
+
+    @property
+    def limits(self) -> tuple[Judgement, ...]:
+        """Where the network is not finite on a stress stimulus."""
+        return tuple(judgement for judgement in self.judgements if judgement.is_limit)
 
     def exit_code(self, *, strict: bool = False) -> int:
         """Return 0 for SAME, 1 for DIFFERENT or UNSTABLE, 3 for INCONCLUSIVE.
@@ -72,17 +78,6 @@ class Report:
 
     def __str__(self) -> str:
         return self.text()
-
-
-def first_divergence(
-    judgements: Iterable[Judgement], limits: tuple[str, ...] = ()
-) -> Judgement | None:
-    """Return the first judgement that fails and is not one of the `limits`."""
-    for judgement in judgements:
-        failed = judgement.verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE)
-        if failed and wording.limit_text(judgement) not in limits:
-            return judgement
-    return None
 
 
 def strict_json(value: Any) -> str:

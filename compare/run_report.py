@@ -15,9 +15,6 @@ from compare.record import Trace
 from compare.report import SCHEMA, strict_json
 from compare.trial import Trial
 
-LAST = 100
-"""Steps over which the closing loss is averaged."""
-
 
 @dataclass(frozen=True)
 class InitReport:
@@ -58,7 +55,9 @@ class InitReport:
     @property
     def closing_losses(self) -> tuple[float, float]:
         """Mean loss of the last 100 steps, scratch and torch."""
-        return float(np.mean(self.trace.scratch[-LAST:])), float(np.mean(self.trace.torch[-LAST:]))
+        return float(np.mean(self.trace.scratch[-run_wording.LAST :])), float(
+            np.mean(self.trace.torch[-run_wording.LAST :])
+        )
 
 
 @dataclass(frozen=True)

@@ -6,29 +6,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from compare.judgement import Judgement, Verdict
+from compare.judgement import Judgement, Verdict, first_failing
 from compare.wording import divergence_text, paragraph
 
 if TYPE_CHECKING:
     from compare.run_report import InitReport, RunReport
 
 
+LAST = 100
+"""Steps over which the closing loss is averaged."""
+
+
 def run_text(report: "RunReport") -> str:
     """Return the text that closes a run."""
+    width = max(8, *(len(init.label) for init in report.inits)) + 1
+    last = min(LAST, len(report.inits[0].trace.scratch))
     lines = [
         "",
-        f"{'mean loss of the last 100':>26}   worst judged",
-        f"{'init':<9}{'scratch':>8}{'torch':>9}{'error':>9}{'allowed':>9}  {'judged':<9}"
-        f"{'verdict':<10}worst at",
-        *(_row(init) for init in report.inits),
+        f"{f'mean loss of the last {last}':>{width + 17}}   worst judged",
+        f"{'init':<{width}}{'scratch':>8}{'torch':>9}{'error':>9}{'allowed':>9}  {'judged':<10}"
+        f"{'verdict':<9} worst at",
+        *(_row(init, width) for init in report.inits),
         "",
     ]
     for init in report.inits:
-        lines += paragraph(f"{init.label:<9} {free_run_text(init)}", hang=10)
+        lines += paragraph(f"{init.label:<{width}} {free_run_text(init)}", hang=width + 1)
     lines += ["", *_units(report), ""]
     for init in report.inits:
-        if init.failing:
-            first = first_failing(init)
+        if first := first_failing(init.failing):
             lines += [
                 f"{init.label}:",
                 *divergence_text(first, init.failing, len(report.sizes) - 1),
@@ -38,18 +43,13 @@ def run_text(report: "RunReport") -> str:
     return "\n".join(lines)
 
 
-def first_failing(init: "InitReport") -> Judgement:
-    """Return the first judgement that failed."""
-    return next(j for j in init.failing if j.verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE))
-
-
 def closest(init: "InitReport") -> Judgement | None:
     """Return what came closest to its allowed error; an update only if it failed.
 
     A correct update comes close to its bound, which is half an ulp, in every run.
     """
-    if init.failing:
-        return first_failing(init)
+    if first := first_failing(init.failing):
+        return first
     probes = ("forward", "loss", "gradient")
     judged = [j for j in init.worst.values() if j.probe in probes and j.norm and not j.stack]
     return max(judged, key=lambda j: j.score, default=None)
@@ -77,15 +77,18 @@ def free_run_text(init: "InitReport") -> str:
     return f"free run: {within}, all {steps} steps"
 
 
-def _row(init: "InitReport") -> str:
+def _row(init: "InitReport", width: int) -> str:
     scratch, torch = init.closing_losses
     worst = closest(init)
     steps = len(init.trace.scratch)
-    at = _short(worst) if worst else "-"
-    error, allowed = (worst.relative_error, worst.relative_allowed) if worst else (0.0, 0.0)
+    at, error, allowed = "-", "-", "-"
+    if worst:
+        at, error, allowed = (
+            _short(worst), f"{worst.relative_error:.1e}", f"{worst.relative_allowed:.1e}"
+        )  # fmt: skip  # three names, three values
     return (
-        f"{init.label:<9}{loss_text(scratch):>8}{loss_text(torch):>9}{error:>9.1e}{allowed:>9.1e}  "
-        f"{f'{len(init.points)}/{steps}':<9}{init.verdict:<9} {at}"
+        f"{init.label:<{width}}{loss_text(scratch):>8}{loss_text(torch):>9}{error:>9}{allowed:>9}  "
+        f"{f'{len(init.points)}/{steps}':<10}{init.verdict:<9} {at}"
     )
 
 
@@ -96,7 +99,7 @@ def loss_text(loss: float) -> str:
 
 def _short(judgement: Judgement) -> str:
     """Return 'W1 @30' for the gradient of W1 in step 30."""
-    name = judgement.quantity.removeprefix("gradient ")
+    name = judgement.quantity.removeprefix("gradient ").removeprefix("aliasing ")
     if judgement.stack:
         name = f"{judgement.stack} {judgement.name}"
     step = re.match(r"step (\d+)", judgement.where)
@@ -129,7 +132,8 @@ def _sentence(report: "RunReport") -> str:
         sees = max(seen, default=math.inf)
         return (
             f"Both stacks compute the same: judged from the same state, all gradients agree to "
-            f"{error:.0e}. A constant mistake of {sees:.0e} in any of them would have been seen."
+            f"{error:.0e}. A mistake of {sees:.0e} in any of them, made at every step, would have "
+            "been seen."
         )
     if report.verdict is Verdict.INCONCLUSIVE:
         if report.options["judge"] == "none":

@@ -20,6 +20,10 @@ STRESS_MARGIN = 1e4
 and float32 at 88: far beyond both, and so that rows too lie further apart than that."""
 
 
+HUGE = 1e4
+"""What the first weights are multiplied with where units saturate: see STRESS_MARGIN."""
+
+
 @dataclass(frozen=True)
 class Stimulus:
     """Parameters and a batch.
@@ -98,12 +102,12 @@ class Stimuli:
         return Stimulus(f"{rows} rows, duplicates", self.params(), x[pick], t[pick])
 
     def blank(self) -> Stimulus:
-        """Blank rows and dead features without biases: pre-activations of exactly 0."""
+        """Blank rows and dead features, and no biases: pre-activations of exactly 0."""
         x, t = self.batch(rows := self.rows(7))
         x[::2] = 0
         x[:, ::3] = 0
         params = self.params(bias_std=0.0)
-        return Stimulus(f"{rows} rows, {len(x[::2])} blank, no bias", params, x, t)
+        return Stimulus(f"{rows} rows, {len(x[::2])} blank", params, x, t)
 
     def saturated(self, reference: Reference) -> Stimulus:
         """Hidden weights four times as large; logits as large as a trained network's."""
@@ -127,6 +131,18 @@ class Stimuli:
         self._scale_last(params, STRESS_MARGIN / margin)
         return Stimulus(f"{rows} rows, huge logits", params, x, t, is_stress=True)
 
+    def huge_units(self) -> Stimulus:
+        """Pre-activations far beyond what exp can take; some are small, and keep gradients alive.
+
+        Of one feature, so that a small one makes all units small.
+        """
+        x, t = self.batch(rows := self.rows(8))
+        params = self.params()
+        params["W1"] *= HUGE
+        x[:, 1:] = 0
+        x[: rows // 2, 0] /= HUGE
+        return Stimulus(f"{rows} rows, huge units", params, x, t, is_stress=True)
+
     def battery(self, reference: Reference) -> list[Stimulus]:
         """Return the stimuli that a network is judged on, the plain one first."""
         draws: tuple[Callable[[], Stimulus], ...] = (
@@ -137,6 +153,8 @@ class Stimuli:
             lambda: self.saturated(reference),
             lambda: self.large_logits(reference),
         )
+        if reference.activation != "relu" and len(self.sizes) > 2:
+            draws = (*draws, self.huge_units)
         return [self._draw(draw, reference) for draw in draws]
 
     def _draw(self, draw: Callable[[], Stimulus], reference: Reference) -> Stimulus:

@@ -1,7 +1,7 @@
 """One initialisation on both stacks: recorded at every step, judged at some."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 import torch_ref
 from compare.candidate import Candidate
 from compare.judge import judge_update, judge_values
-from compare.judgement import Judgement, Verdict, judge_elements, judge_fact
+from compare.judgement import Judgement, Verdict, judge_elements, judge_fact, judge_tensor
 from compare.lockstep import ScratchStack, Side, TorchStack
 from compare.record import Ledger, Trace
 from compare.reference import Reference
-from compare.rounding import expected_rounding, kink_rows
+from compare.rounding import Rounding, expected_rounding, kink_rows
 
 Array = NDArray[np.floating[Any]]
+Float64 = NDArray[np.float64]
 Batch = tuple[Any, Any]
 
 
@@ -85,6 +86,7 @@ class Trial:
         self.ledger = Ledger()
         self._state = self.candidate.read(), self.theirs.params()
         self._previous: Step | None = None
+        self._seen: set[int] = set()  # the steps that were judged, or could not be
         self._allowed: dict[str, float] = {}  # of each gradient, at the last judged step
         self.ledger.add([*given, *self._start()])
 
@@ -149,7 +151,8 @@ class Trial:
         return False
 
     def _judge(self, step: Step) -> None:
-        if step.number not in self.ledger.points:
+        if step.number not in self._seen:
+            self._seen.add(step.number)
             now = self.candidate.read()
             try:
                 judgements = [*self._judge_ours(step), *self._judge_theirs(step)]
@@ -174,8 +177,12 @@ class Trial:
         if not keep.any():
             return [data, _not_judged(where, "every row is on a ReLU's edge")]
         self.candidate.write(move.before)
-        grads = move.grads
+        grads: Mapping[str, Array] = move.grads
+        own = []
         if not keep.all():
+            # Those of the step hold rows that nobody can judge: see that they are what gradient()
+            # gives, and judge gradient() on the other rows.
+            own = self._judge_own(move.grads, self.candidate.gradient(x, t), rounding, where)
             x, t = x[keep], t[keep]
             e = self.reference.evaluate(move.before, x, t)
             rounding = expected_rounding(e, dtype)
@@ -183,9 +190,21 @@ class Trial:
         return [
             data,
             *judge_values({**self.candidate.outputs(x), **grads}, e, rounding, where),
+            *own,
             *judge_update(move.before, move.grads, move.after, self.lr, where),
             *self._judge_loss(step, where),
         ]
+
+    def _judge_own(
+        self, used: dict[str, Array], given: dict[str, Float64], rounding: Rounding, where: str
+    ) -> list[Judgement]:
+        """Judge the gradients that the step used against those that the network gives again."""
+        detail = "of the update is not what gradient(x, t) gives"
+        judgements = [
+            judge_tensor("gradient", key, where, used[key], again, rounding.grads[key], rounding)
+            for key, again in given.items()
+        ]
+        return [replace(j, detail=detail) if j.fails else j for j in judgements]
 
     def _judge_loss(self, step: Step, where: str) -> list[Judgement]:
         """Judge the recorded loss, of the same batch after the update; if it is off, from where."""

@@ -3,7 +3,7 @@
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ def report_text(report: "Report", *, strict: bool = False) -> str:
     if strictly and (report.conventions or report.limits):
         exceptions = "by another convention or in a smaller range, and strict refuses that"
         lines = [*paragraph(f"SAME but {exceptions}: {report.name}."), ""]
-        lines += [*_facts(report), "", *table(report.judgements, report.limits)]
+        lines += [*_facts(report), "", *table(report.judgements)]
         return "\n".join(lines)
     headline = {
         Verdict.SAME: "computes what PyTorch computes",
@@ -37,7 +37,7 @@ def report_text(report: "Report", *, strict: bool = False) -> str:
         lines += paragraph(agreement_text(report.judgements))
     else:
         lines += _inconclusive_text(report.judgements)
-    lines += ["", *_facts(report), "", *table(report.judgements, report.limits)]
+    lines += ["", *_facts(report), "", *table(report.judgements)]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -79,6 +79,9 @@ def divergence_text(first: Judgement, judgements: Sequence[Judgement], layers: i
         lines.append(
             f"  every element is {_factor(first.ratio)} times what it should be, to rounding"
         )
+    others = _others(first, judgements)
+    if others and not any(j.fails for j in others):
+        lines.append(f"  elsewhere  right, on {len(others)} other stimuli")
     here = [j for j in judgements if j.where == first.where]
     right = [j.quantity for j in here if j.verdict is Verdict.SAME and j.norm]
     wrong = [j.quantity for j in here if j.verdict is not Verdict.SAME and j is not first]
@@ -89,6 +92,12 @@ def divergence_text(first: Judgement, judgements: Sequence[Judgement], layers: i
     return [*lines, "", *paragraph("Look at " + place_text(first, judgements, layers) + ".")]
 
 
+def _others(first: Judgement, judgements: Sequence[Judgement]) -> list[Judgement]:
+    """Return the judgements of the same quantity on other stimuli in which it would be seen."""
+    same = [j for j in judgements if j.quantity == first.quantity and j.where != first.where]
+    return [j for j in same if j.has_power]
+
+
 def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -> str:
     """Return where in the code the first divergence comes from."""
     layer = int(match[0]) if (match := re.search(r"\d+$", first.name)) else layers
@@ -96,6 +105,8 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
         return "the training loop around the torch network, which is not the candidate"
     if first.probe == "aliasing":
         return "how the parameters are created and handed to the layers"
+    if first.name == "call before":
+        return "what the layers keep between calls: results, sums of gradients, arrays used again"
     if first.probe in ("init", "data", "purity"):
         return {
             "init": "the initialisation of this parameter",
@@ -116,8 +127,12 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
         return "softmax, log and the mean in the loss: the forward pass before it is right"
     if first.probe == "update":
         return "the update of the parameters: the gradients that go into it are right"
+    if "blank" in first.where and not any(j.fails for j in _others(first, judgements)):
+        return "the derivative at a pre-activation of exactly 0: only blank rows show it"
     gradients = {j.name for j in judgements if j.probe == "gradient" and j.where == first.where}
     off = {j.name for j in judgements if j.where == first.where and j.verdict is not Verdict.SAME}
+    if off & gradients == {name for name in gradients if name.startswith("W")}:
+        return "what is added to every weight's gradient and to no bias's, such as weight decay"
     if layer == layers and len(off & gradients) > 1:
         return "the backward of softmax with loss, where every gradient starts"
     if first.name.startswith("b") or f"b{layer}" not in off:
@@ -132,16 +147,16 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
     )
 
 
-def table(judgements: Sequence[Judgement], limits: Sequence[str] = ()) -> list[str]:
+def table(judgements: Iterable[Judgement]) -> list[str]:
     """Return a line a quantity: the worst of it over all stimuli, and what would be seen.
 
     What is a limit of range has a line of its own in the report, and none here.
     """
-    judgements = [j for j in judgements if limit_text(j) not in limits]
+    judgements = [j for j in judgements if not j.is_limit]
     lines = [f"{'quantity':<16}{'error':>9}{'allowed':>10}{'sees':>9}  worst on"]
     for name in dict.fromkeys(j.quantity for j in judgements if j.norm or j.error):
         all_of = [j for j in judgements if j.quantity == name]
-        worst = max(all_of, key=lambda j: (j.verdict is not Verdict.SAME, j.score))
+        worst = max(all_of, key=Judgement.rank)
         sees = min((j.relative_allowed for j in all_of if j.has_power and j.norm), default=math.inf)
         mark = "" if worst.verdict is Verdict.SAME else f"  {worst.verdict}"
         lines.append(
@@ -151,9 +166,20 @@ def table(judgements: Sequence[Judgement], limits: Sequence[str] = ()) -> list[s
     return lines
 
 
-def limit_text(judgement: Judgement) -> str:
-    """Return how a limit of range reads."""
-    return f"{judgement.quantity} is not finite on {judgement.where}"
+def _limit_texts(limits: Iterable[Judgement]) -> Iterator[str]:
+    """Yield a line a stimulus on which the network leaves the range of its numbers."""
+    limits = list(limits)
+    for where in dict.fromkeys(j.where for j in limits):
+        yield f"not finite on {where}: {_names(j.quantity for j in limits if j.where == where)}"
+
+
+def _not_judged_texts(report: "Report") -> Iterator[str]:
+    """Yield what nothing is said of, and why."""
+    yield from report.not_judged
+    open_ = [j for j in report.judgements if j.verdict is Verdict.INCONCLUSIVE]
+    for where, detail in dict.fromkeys((j.where, j.detail) for j in open_):
+        names = _names(j.quantity for j in open_ if (j.where, j.detail) == (where, detail))
+        yield f"{names} on {where}: {detail}"
 
 
 def _facts(report: "Report") -> list[str]:
@@ -165,7 +191,8 @@ def _facts(report: "Report") -> list[str]:
         ("judged", f"{sum(1 for j in report.judgements if j.norm)} values on {len(stimuli)} "
                    f"stimuli, seed {report.seed}"),
         *(("convention", text) for text in report.conventions),
-        *(("limit", text) for text in report.limits),
+        *(("limit", text) for text in _limit_texts(report.limits)),
+        *(("not judged", text) for text in _not_judged_texts(report)),
     ]  # fmt: skip  # a row a fact
     return [line for key, text in rows for line in paragraph(f"{key:<12}{text}", hang=12)]
 

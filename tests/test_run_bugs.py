@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+import compare.trial
 import scratch
 import scratch.multi_layer_net
 import torch_ref
 from compare.data import load_data
-from compare.judgement import Verdict
+from compare.judgement import Verdict, first_failing
 from compare.lockstep import ScratchStack, Side
 from compare.options import parse_options
 from compare.run import experiment
@@ -381,3 +382,27 @@ def test_float32_free_run_is_inconclusive_from_the_flip_and_the_verdict_same(mon
     assert init.trace.compared == 4
     assert report.verdict is Verdict.SAME
     assert "up to step 4" in " ".join(report.text().split())
+
+
+def test_gradients_of_a_step_with_a_row_on_a_relus_edge_are_judged(monkeypatch, digits):
+    """The rows on the edge are left out of gradient(), and the step's own are held against it."""
+    right = ScratchStack.step
+
+    def step(self, x, t):
+        right(self, x, t)
+        self.grads = {key: grad * 1.001 for key, grad in self.grads.items()}
+
+    monkeypatch.setattr(
+        compare.trial, "kink_rows", lambda e, _: np.arange(len(e.x)) == len(e.x) - 1
+    )
+    assert run(data=digits).verdict is Verdict.SAME
+    monkeypatch.setattr(ScratchStack, "step", step)
+    (init,) = run(data=digits).inits
+    first = first_failing(init.failing)
+    assert (init.verdict, first.probe) == (Verdict.DIFFERENT, "gradient")
+    assert "not what gradient(x, t) gives" in first.detail
+
+
+def test_run_in_which_nothing_is_finite_is_inconclusive(digits):
+    (init,) = run("--init", "std=1e300", data=digits).inits
+    assert (init.verdict, init.points) == (Verdict.INCONCLUSIVE, {})

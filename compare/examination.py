@@ -1,0 +1,267 @@
+"""How a network is examined: called at all, identified, then judged on every stimulus."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compare.candidate import LABELS, ONE_HOT, Candidate
+from compare.conventions import capped, recognise
+from compare.judge import judge_values
+from compare.judgement import (
+    Judgement,
+    Verdict,
+    first_failing,
+    judge_fact,
+    judge_tensor,
+    overall,
+)
+from compare.reference import Convention, Evaluation, Reference
+from compare.report import Report
+from compare.rounding import Rounding, expected_rounding
+from compare.stimuli import Stimuli, Stimulus, without_kink_rows
+
+Array = NDArray[np.floating[Any]]
+ACTIVATIONS = ("relu", "sigmoid", "tanh")
+GIVEN = "the network as given"
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the network gave for a stimulus, and what it raised, if it did."""
+
+    stimulus: Stimulus
+    actual: dict[str, Any]
+    raised: str = ""
+
+
+class Examination:
+    """The steps of check_network; each can be read by itself.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        The network. Its parameters are overwritten.
+    weight_decay_lambda : float
+        As declared.
+    rng : numpy.random.Generator
+        Behind all stimuli.
+    """
+
+    def __init__(
+        self, candidate: Candidate, weight_decay_lambda: float, rng: np.random.Generator
+    ) -> None:
+        self.candidate = candidate
+        self.weight_decay_lambda = weight_decay_lambda
+        self.stimuli = Stimuli(candidate.sizes, candidate.dtype, rng)
+        self.output = "logits"
+
+    def run(self, activation: str | None, targets: str | None, batch: Stimulus | None) -> Report:
+        """Examine the network, with a batch of the user's own beside the stimuli if given."""
+        plain = self.stimuli.plain()
+        self.candidate.write(plain.params)
+        self._first_call(plain, targets)
+        found = self._identify(plain, activation)
+        reference = self._reference(found[0])
+        facts = [*self._aliasing(plain), self._follows_params(plain, reference)]
+        facts.append(self._stateless(plain, reference))
+
+        stimuli, not_judged = self._stimuli(reference, batch)
+        responses = [self._respond(stimulus) for stimulus in stimuli]
+
+        def judge(convention: Convention, where: str | None) -> list[Judgement]:
+            here = [r for r in responses if where in (None, r.stimulus.name)]
+            return [j for r in here for j in self._judge(r, reference, convention)]
+
+        judgements, conventions = recognise(judge, self._epsilons(responses, reference))
+        facts.append(self._purity())
+        return Report(
+            name=self.candidate.name,
+            sizes=self.candidate.sizes,
+            dtype=str(self.candidate.dtype),
+            activation=found[0],
+            inferred=found[1],
+            verdict=overall([*facts, *judgements]),
+            judgements=(*facts, *judgements),
+            conventions=tuple(conventions),
+            not_judged=not_judged,
+        )
+
+    def _first_call(self, plain: Stimulus, targets: str | None) -> None:
+        """See that the network can be called at all, and find how it takes its targets."""
+        failures: list[BaseException] = []
+        for kind in (targets,) if targets else (LABELS, ONE_HOT):
+            self.candidate.targets = kind
+            try:
+                self.candidate.gradient(plain.x, plain.t)
+                self.candidate.loss(plain.x, plain.t)
+                self.candidate.outputs(plain.x)
+                return
+            except (Exception, SystemExit) as error:
+                failures.append(error)
+        self.candidate.targets = targets or LABELS
+        shapes = f"x {plain.x.shape} and t {self.candidate.given(plain.t).shape}"
+        reasons = [f"{type(failure).__name__}: {failure}" for failure in failures]
+        text = "; with one-hot t, ".join(dict.fromkeys(reasons))
+        raise ValueError(f"{self.candidate.name} fails on {shapes}: {text}") from failures[0]
+
+    def _identify(self, plain: Stimulus, activation: str | None) -> tuple[str, tuple[str, ...]]:
+        """Return the activation, and what was found about the network, by its forward alone."""
+        candidate = self.candidate
+        predicted = candidate.outputs(plain.x).get("logits")
+        actual: dict[str, Any] = {"loss": candidate.loss(plain.x, plain.t)}
+        if predicted is not None:
+            actual = {"logits": predicted}
+            if ((predicted >= 0) & (predicted <= 1)).all():
+                actual["probabilities"] = predicted
+            if (predicted <= 0).all():
+                actual["log-probabilities"] = predicted
+        trials = []
+        for trial in (activation,) if activation else ACTIVATIONS:
+            e = self._reference(trial).evaluate(plain.params, plain.x, plain.t)
+            for judgement in judge_values(actual, e, self._rounding(e), plain.name):
+                trials.append((judgement.score, trial, judgement.name))
+        score, name, form = min(trials)
+        found = [f"targets as {candidate.targets}"]
+        if len(candidate.sizes) > 2 and not activation:
+            nearest = "" if score <= 1 else " (the nearest of relu, sigmoid, tanh)"
+            found.insert(0, f"activation {name}{nearest}")
+        if predicted is not None:
+            self.output = form
+            found.append(f"predict returns {form}")
+        elif candidate.not_judged:
+            found.append(candidate.not_judged)
+        if self.weight_decay_lambda:
+            found.append(f"weight_decay_lambda {self.weight_decay_lambda:g}")
+        return name, tuple(found)
+
+    def _aliasing(self, plain: Stimulus) -> Iterator[Judgement]:
+        params = self.candidate.params
+        for (a, first), (b, second) in combinations(params.items(), 2):
+            if np.shares_memory(first, second):
+                detail = f"is the same array as {a}: training one changes the other"
+                yield judge_fact("aliasing", b, GIVEN, False, detail)
+        grads = self.candidate.gradient_arrays(plain.x, plain.t)
+        for (a, param), (b, grad) in product(params.items(), grads.items()):
+            if np.shares_memory(param, grad):
+                detail = f"is the array of {a} itself: an update in place would change it"
+                yield judge_fact("aliasing", f"gradient {b}", GIVEN, False, detail)
+
+    def _follows_params(self, plain: Stimulus, reference: Reference) -> Judgement:
+        """See that each weight is read: a change of it changes the loss where it should.
+
+        A bias that is ignored may also be one that was forgotten, or that a wrong softmax cancels:
+        that is for the forward pass to show.
+        """
+
+        def losses(params: Mapping[str, Array]) -> tuple[float, float]:
+            self.candidate.write(params)
+            e = reference.evaluate(params, plain.x, plain.t, gradients=False)
+            return self.candidate.loss(plain.x, plain.t), e.loss
+
+        ours, theirs = losses(plain.params)
+        ignored = []
+        for key, value in plain.params.items():
+            if key.startswith("b"):
+                continue
+            changed, should_change = losses({**plain.params, key: value / 2})
+            if changed == ours and should_change != theirs:
+                ignored.append(key)
+        self.candidate.write(plain.params)
+        detail = f"a change of {', '.join(ignored)} does not reach the loss: the layers hold copies"
+        return judge_fact("aliasing", "params", GIVEN, not ignored, detail)
+
+    def _stateless(self, plain: Stimulus, reference: Reference) -> Judgement:
+        """See that nothing is left over from a call with other data, in the same array or not."""
+        candidate, x, t = self.candidate, plain.x, plain.t
+        rounding = self._rounding(reference.evaluate(plain.params, x, t))
+        other = np.asarray(x[::-1] / 2)
+        wrong = []
+        for method, before in (("gradient", "loss"), ("loss", "gradient")):
+            candidate.loss(x, t)
+            call = getattr(candidate, method)
+            first = call(x, t)
+            second = candidate.after_other(before, other, method, x, t)
+            pairs: list[tuple[Any, Any, Any]] = [(second, first, rounding.loss)]
+            if method == "gradient":
+                pairs = [(second[key], first[key], rounding.grads[key]) for key in first]
+            if any(
+                judge_tensor("purity", method, "", *pair, rounding).verdict is not Verdict.SAME
+                for pair in pairs
+                if not np.array_equal(*pair[:2], equal_nan=True)
+            ):
+                wrong.append(f"{method}(x, t)")
+        detail = (
+            f"decides what {' and '.join(wrong)} returns: the network keeps something from one "
+            "call to the next"
+        )
+        return judge_fact("purity", "call before", "two batches in turn", not wrong, detail)
+
+    def _stimuli(
+        self, reference: Reference, batch: Stimulus | None
+    ) -> tuple[list[Stimulus], tuple[str, ...]]:
+        """Return what the network is shown, and what of the user's batch it cannot be judged on."""
+        drawn = self.stimuli.battery(reference)
+        stimuli = [s for s in (without_kink_rows(d, reference) for d in drawn) if s]
+        if stimuli:  # calls in between must not change what the first stimulus gives
+            stimuli.append(replace(stimuli[0], name=f"{len(stimuli[0].x)} rows, again"))
+        if batch is None:
+            return stimuli, ()
+        kept = without_kink_rows(batch, reference)
+        if kept is None:
+            return stimuli, (f"{batch.name}: each has a ReLU on the brink of 0",)
+        return [*stimuli, kept], ()
+
+    def _reference(self, activation: str) -> Reference:
+        return Reference(self.candidate.sizes, activation, self.weight_decay_lambda)
+
+    def _rounding(self, e: Evaluation) -> Rounding:
+        return expected_rounding(e, self.candidate.dtype)
+
+    def _respond(self, stimulus: Stimulus) -> Response:
+        """Run the network on a stimulus; what it raises, now that a plain call worked, counts."""
+        candidate, x, t = self.candidate, stimulus.x, stimulus.t
+        candidate.write(stimulus.params)
+        actual: dict[str, Any] = {}
+        try:
+            outputs = candidate.outputs(x)
+            actual |= {self.output if k == "logits" else k: v for k, v in outputs.items()}
+            actual["loss"] = candidate.loss(x, t)
+            actual |= candidate.gradient(x, t)
+        except (Exception, SystemExit) as error:
+            return Response(stimulus, actual, f"raised {type(error).__name__}: {error}")
+        for key, value in candidate.params.items():
+            if not np.array_equal(value, stimulus.params[key]):
+                candidate.spoiled.append(f"a call changed {key}")
+        return Response(stimulus, actual)
+
+    def _judge(self, r: Response, reference: Reference, c: Convention) -> list[Judgement]:
+        """Judge a response; what follows from leaving the range under stress is a limit."""
+        where = r.stimulus.name
+        e = reference.evaluate(r.stimulus.params, r.stimulus.x, r.stimulus.t, c)
+        judgements = judge_values(r.actual, e, self._rounding(e), where)
+        if r.raised:
+            judgements.insert(0, judge_fact("forward", "call", where, False, r.raised))
+        first = first_failing(judgements)
+        if r.stimulus.is_stress and first and first.verdict is Verdict.UNSTABLE:
+            return [replace(j, is_limit=j.fails) for j in judgements]
+        return judgements
+
+    def _epsilons(self, responses: list[Response], reference: Reference) -> list[float]:
+        """Return the epsilons that the loss is capped by under stress, if it is."""
+        return [
+            epsilon
+            for r in responses
+            if r.stimulus.is_stress and "loss" in r.actual
+            for epsilon in capped(
+                r.actual["loss"],
+                reference.evaluate(r.stimulus.params, r.stimulus.x, r.stimulus.t, gradients=False),
+            )
+        ]
+
+    def _purity(self) -> Judgement:
+        spoiled = sorted(set(self.candidate.spoiled))
+        return judge_fact("purity", "arrays", "all stimuli", not spoiled, ", ".join(spoiled))
