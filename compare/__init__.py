@@ -4,23 +4,25 @@
 The only package here that knows both `scratch` and `torch_ref`.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from compare.check import assert_parity, check_network
     from compare.report import Report
+    from compare.run import run_experiment
 
-__all__ = ["Report", "assert_parity", "check_network"]
+HOMES = {
+    "Report": "compare.report",
+    "assert_parity": "compare.check",
+    "check_network": "compare.check",
+    "run_experiment": "compare.run",
+}
+__all__ = ["Report", "assert_parity", "check_network", "run_experiment"]
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use: torch takes seconds, and not everything here needs it."""
-    if name == "Report":
-        from compare.report import Report
-
-        return Report
-    if name in __all__:
-        from compare import check
-
-        return getattr(check, name)
+    if name in HOMES:
+        return getattr(importlib.import_module(HOMES[name]), name)
     raise AttributeError(f"module 'compare' has no attribute {name!r}")

@@ -116,18 +116,19 @@ def _mnist(kind: str, root: Path | None, say: Say) -> tuple[str, Path]:
     """Return where MNIST is; for 'auto' without it, the embedded digits."""
     cache = Path.home() / ".cache" / "netparity"
     if root is not None and not root.is_dir():
-        raise InputError(f"--data-root {root}: no such folder")
-    places = [root, os.environ.get(ENVIRONMENT), cache]
-    for place in [Path(place) for place in places if place]:
-        if _has_files(place):
+        wrong = "is a file; expected a folder" if root.exists() else "no such folder"
+        raise InputError(f"--data-root {root}: {wrong}")
+    named = os.environ.get(ENVIRONMENT)
+    places = [(f"--data-root {root}", root), (f"${ENVIRONMENT}", Path(named) if named else None)]
+    for origin, place in [*places, ("the cache", cache)]:
+        missing = _missing(place) if place else None
+        if place and not missing:
             return "MNIST", place
-        if place == root:
+        if place and place != cache:
+            text = f"{origin}: no {missing} in {place}, plain or .gz, nor in its MNIST/raw"
             if kind == "mnist":
-                raise InputError(
-                    f"--data-root {root}: the four files are not there, plain or .gz, nor in its "
-                    "MNIST/raw"
-                )
-            say(f"no MNIST in {root} (the four files, plain or .gz, there or in MNIST/raw)")
+                raise InputError(f"{text}; all four files of MNIST are needed")
+            say(text)
     try:
         download_mnist(cache, MNIST, say)
         return "MNIST", cache
@@ -142,11 +143,14 @@ def _mnist(kind: str, root: Path | None, say: Say) -> tuple[str, Path]:
         return "digits", DIGITS_FOLDER
 
 
-def _has_files(folder: Path) -> bool:
-    try:
-        return all(scratch.mnist.find_idx(folder, name) for name in MNIST)
-    except OSError:
-        return False
+def _missing(folder: Path) -> str | None:
+    """Return the first of the four files that is not in `folder`; None if all are."""
+    for name in MNIST:
+        try:
+            scratch.mnist.find_idx(folder, name)
+        except OSError:
+            return name
+    return None
 
 
 def _checked(folder: Path, known: Mapping[str, str]) -> dict[str, str]:
@@ -159,6 +163,8 @@ def _checked(folder: Path, known: Mapping[str, str]) -> dict[str, str]:
             raw = gzip.decompress(content) if path.suffix == ".gz" else content
         except (OSError, EOFError, zlib.error) as error:
             raise InputError(f"{path}: cannot be read ({_first_line(error)})") from error
+        if not raw:
+            raise InputError(f"{path}: is empty; fetch it again")
         found[name] = hashlib.sha256(raw).hexdigest()
         if found[name] != sha256:
             raise InputError(

@@ -1,5 +1,6 @@
 """Writing so that a reader never meets half a file."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from compare.errors import InputError
@@ -15,11 +16,16 @@ def write_beside(path: Path, content: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def prepare_folder(folder: Path) -> None:
-    """Create `folder` and see that files can be written there; InputError otherwise."""
+def prepare_folder(folder: Path, names: Iterable[str]) -> None:
+    """Create `folder` and see that the files `names` can be written there; InputError otherwise."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder}: is a file; expected a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_beside(folder / ".netparity", b"")
         (folder / ".netparity").unlink()
     except OSError as error:
         raise InputError(f"--out {folder}: cannot be written ({error.strerror})") from error
+    for name in names:
+        if (folder / name).is_dir():
+            raise InputError(f"--out {folder}: {name} there is a folder; a file is to be written")

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
+
 from compare.errors import InputError
+
+MOST = 10**15
+"""Beyond what any memory holds, and within what a float64 counts."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +108,21 @@ def parse_options(argv: Sequence[str] | None) -> Options:
     given = vars(parser.parse_args(argv))
     inits = tuple(given["init"])
     labels = [label for label, _ in inits]
-    if len(set(labels)) < len(labels):
-        raise InputError(f"--init {' '.join(labels)}: each initialisation once")
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        raise InputError(f"--init: {twice[0]} is there twice; each initialisation once")
+    _see_that_it_fits(given["lr"], "--lr", given["dtype"])
+    for _, rule in inits:
+        if not isinstance(rule, str) and rule > 0:
+            _see_that_it_fits(rule, "--init", given["dtype"])
     return Options(**{**given, "init": inits, "hidden": tuple(given["hidden"])})
+
+
+def _see_that_it_fits(value: float, option: str, dtype: str) -> None:
+    """Raise InputError where a positive number is 0 or infinite in `dtype`."""
+    numbers = np.finfo(dtype)
+    if not float(numbers.smallest_subnormal) <= value <= float(numbers.max):
+        raise InputError(f"{option} {value:g}: {dtype} cannot hold it; choose another --dtype")
 
 
 def _at_least(least: int) -> Callable[[str], int]:
@@ -118,6 +135,8 @@ def _at_least(least: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(
                 f"expected an integer of at least {least}, not {text!r}"
             )
+        if value > MOST:
+            raise argparse.ArgumentTypeError("expected an integer of at most 10^15")
         return value
 
     return integer
@@ -140,7 +159,7 @@ def _init(text: str) -> tuple[str, float | str]:
         raise argparse.ArgumentTypeError(
             f"expected xavier, he, or std=NUMBER with a finite number of at least 0, not {text!r}"
         )
-    return f"std={value:g}", value
+    return f"std={value:g}" if float(f"{value:g}") == value else f"std={value}", value
 
 
 def _number(text: str) -> float:

@@ -11,9 +11,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-if __name__ == "__main__" and not __package__:
-    # Run as a file, Python looks for modules beside it; the three packages are one folder above.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+if __name__ == "__main__":
+    if not __package__:
+        # Run as a file, Python looks for modules beside it; the packages are one folder above.
+        sys.path[0] = str(Path(__file__).resolve().parents[1])
+    from compare.cli import main
+
+    sys.exit(main(["run", *sys.argv[1:]]))
 
 import numpy as np
 import torch
@@ -25,6 +29,7 @@ from compare.errors import InputError
 from compare.figure import draw_run, png
 from compare.files import prepare_folder, write_beside
 from compare.lockstep import ScratchStack, Side, TorchStack, lockstep
+from compare.memory import check_memory
 from compare.options import Options, parse_options
 from compare.plan import draw_plan, spaced_steps, weight_rng
 from compare.progress import Progress, say
@@ -33,7 +38,8 @@ from compare.run_report import RunReport, collect
 from compare.threads import one_thread_each
 from compare.trial import Trial
 
-CLASSES = 10
+FIGURE, REPORT = "weight_init_compare.png", "report.json"
+SHAPE, CLASSES = (60_000, 784), 10  # of MNIST; the embedded digits are fewer
 Show = Callable[[int, Sequence[Trial]], None]
 
 
@@ -67,9 +73,10 @@ def experiment(options: Options, data: Data, show: Show) -> list[Trial]:
 
 
 def run(options: Options) -> RunReport:
-    """Run the experiment and write `weight_init_compare.png` and `report.json`."""
+    """Run the experiment and write the figure and the report."""
     _check_device(options.device)
-    prepare_folder(options.out)
+    prepare_folder(options.out, (FIGURE, REPORT))
+    check_memory(options, *SHAPE, CLASSES)
     data = load_data(options.data, options.data_root, options.dtype, options.device, say)
     say(data.title)
     exact = torch_ref.exact_arithmetic(options.device)
@@ -77,37 +84,29 @@ def run(options: Options) -> RunReport:
         trials = experiment(options, data, progress.show)
     report = collect(options, data, trials, settings)
     try:
-        write_beside(options.out / "weight_init_compare.png", png(draw_run(report)))
-        write_beside(options.out / "report.json", report.to_json().encode())
+        write_beside(options.out / FIGURE, png(draw_run(report)))
+        write_beside(options.out / REPORT, report.to_json().encode())
     except OSError as error:
         raise InputError(f"--out {options.out}: cannot be written ({error.strerror})") from error
     return report
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run as a command; return the exit status of the verdict, or 2 for input that is no use."""
-    try:
-        options = parse_options(argv)
-        report = run(options)
-        print(report.text())
-        print(
-            f"\nwrote {options.out / 'weight_init_compare.png'} and {options.out / 'report.json'}"
-        )
-    except BrokenPipeError:
-        sys.stdout = None  # whoever read has gone, and Python would try once more at its end
-        return 1
-    except InputError as error:
-        print(f"netparity: {error}", file=sys.stderr)
-        return 2
-    except (MemoryError, RuntimeError) as error:  # torch says RuntimeError, on CUDA too
-        if not isinstance(error, MemoryError) and "memory" not in str(error):
-            raise
-        print("netparity: not enough memory; smaller --hidden or --batch-size", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("netparity: interrupted; earlier results are untouched", file=sys.stderr)
-        return 130
-    return report.exit_code()
+def run_experiment(*arguments: str) -> RunReport:
+    """Run the experiment from Python: the arguments are the words of the command line.
+
+    >>> run_experiment("--data", "digits", "--steps", "200")  # doctest: +SKIP
+
+    Returns
+    -------
+    RunReport
+        `print` it; in a notebook, it shows itself with the figure.
+
+    Raises
+    ------
+    InputError
+        An option, a file or a combination cannot be used.
+    """
+    return run(parse_options(arguments))
 
 
 def _check_device(name: str) -> None:
@@ -121,7 +120,3 @@ def _check_device(name: str) -> None:
         raise InputError(
             f"--device {name}: expected cpu, cuda or cuda:N, and torch sees {count} CUDA devices"
         ) from error
-
-
-if __name__ == "__main__":
-    sys.exit(main())

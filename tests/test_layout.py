@@ -14,7 +14,8 @@ ALLOWED = {
     "scratch": {"scratch", "numpy"},
     "torch_ref": {"torch_ref", "torch", "numpy"},
     "compare": {
-        "compare", "torch_ref", "scratch", "torch", "numpy", "matplotlib", "rich", "threadpoolctl",
+        "compare", "torch_ref", "scratch", "torch", "numpy", "matplotlib", "psutil", "rich",
+        "threadpoolctl",
     },
 }  # fmt: skip  # a package and what it may import
 KNOW_SCRATCH = {"data.py", "figure.py", "lockstep.py", "run.py"}

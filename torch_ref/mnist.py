@@ -4,7 +4,8 @@ import gzip
 import importlib
 import re
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -39,21 +40,31 @@ def load_mnist(
 def read_mnist(folder: str | Path) -> tuple[Tensor, Tensor]:
     """Return the training images (n, 28, 28) as bytes and targets (n,) as int64."""
     mnist = _torchvision_mnist()
-    with tempfile.TemporaryDirectory(prefix="netparity-") as unpacked:
-        images = _plain(Path(folder), "train-images-idx3-ubyte", Path(unpacked))
-        labels = _plain(Path(folder), "train-labels-idx1-ubyte", Path(unpacked))
+    images = _find(Path(folder), "train-images-idx3-ubyte")
+    labels = _find(Path(folder), "train-labels-idx1-ubyte")
+    with _reading_gzip(mnist):
         return mnist.read_image_file(str(images)), mnist.read_label_file(str(labels))
 
 
-def _plain(folder: Path, name: str, unpacked: Path) -> Path:
-    """Return the path of `name` as a plain file; torchvision's parser reads no gzip."""
+def _find(folder: Path, name: str) -> Path:
     for place in (folder, folder / "MNIST" / "raw"):
-        if (place / name).is_file():
-            return place / name
-        if (place / f"{name}.gz").is_file():
-            (unpacked / name).write_bytes(gzip.decompress((place / f"{name}.gz").read_bytes()))
-            return unpacked / name
+        for path in (place / name, place / f"{name}.gz"):
+            if path.is_file():
+                return path
     raise FileNotFoundError(f"{folder}: no {name}")
+
+
+@contextmanager
+def _reading_gzip(mnist: ModuleType) -> Iterator[None]:
+    """Let torchvision's parser, which reads plain files, read .gz files too, and unpack nothing."""
+
+    mnist.__dict__["open"] = lambda path, mode: (gzip.open if path.endswith(".gz") else open)(
+        path, mode
+    )
+    try:
+        yield
+    finally:
+        del mnist.__dict__["open"]
 
 
 def _torchvision_mnist() -> ModuleType:
