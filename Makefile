@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 CONSTRAINTS ?= constraints.txt
 
-.PHONY: run test setup
+.PHONY: run test test-all setup
 
 run: .venv/run
 	$(BIN)/python compare/run.py $(ARGS)
@@ -15,6 +15,9 @@ test: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+test-all: .venv/test
+	$(BIN)/python -m pytest -m "slow or not slow"
 
 setup: .venv/test
 

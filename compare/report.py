@@ -1,5 +1,6 @@
 """What is said at the end: frozen data, as text of 80 columns or strict JSON."""
 
+import html
 import json
 import math
 from dataclasses import asdict, dataclass
@@ -78,6 +79,14 @@ class Report:
 
     def __str__(self) -> str:
         return self.text()
+
+    def _repr_html_(self) -> str:
+        return preformatted(self.text())
+
+
+def preformatted(text: str) -> str:
+    """Return text for a notebook, in which columns stay columns."""
+    return f"<pre>{html.escape(text)}</pre>"
 
 
 def strict_json(value: Any) -> str:

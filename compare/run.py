@@ -8,6 +8,7 @@ losses are drawn in one figure, and step by step it is judged whether both compu
 """
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -77,11 +78,13 @@ def run(options: Options) -> RunReport:
     _check_device(options.device)
     prepare_folder(options.out, (FIGURE, REPORT))
     check_memory(options, *SHAPE, CLASSES)
-    data = load_data(options.data, options.data_root, options.dtype, options.device, say)
-    say(data.title)
     exact = torch_ref.exact_arithmetic(options.device)
-    with one_thread_each(), exact as settings, Progress(options) as progress:
-        trials = experiment(options, data, progress.show)
+    # What torch imports late, and torchvision, leave warning filters behind.
+    with warnings.catch_warnings(), one_thread_each(), exact as settings:
+        data = load_data(options.data, options.data_root, options.dtype, options.device, say)
+        say(data.title)
+        with Progress(options) as progress:
+            trials = experiment(options, data, progress.show)
     report = collect(options, data, trials, settings)
     try:
         write_beside(options.out / FIGURE, png(draw_run(report)))

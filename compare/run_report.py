@@ -1,5 +1,6 @@
 """The report of a run: what was asked for, what both stacks did, and the verdict."""
 
+import base64
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,10 +10,11 @@ import numpy as np
 from compare import run_wording
 from compare.data import Data
 from compare.environment import environment
+from compare.figure import draw_run, png
 from compare.judgement import EXIT, Judgement, Verdict
 from compare.options import Options
 from compare.record import Trace
-from compare.report import SCHEMA, strict_json
+from compare.report import SCHEMA, preformatted, strict_json
 from compare.trial import Trial
 
 
@@ -88,6 +90,13 @@ class RunReport:
     def to_json(self) -> str:
         """Return the report as strict JSON."""
         return strict_json({"schema": SCHEMA, "verdict": self.verdict, **asdict(self)})
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        image = base64.b64encode(png(draw_run(self))).decode()
+        return f'<img src="data:image/png;base64,{image}" width="100%">' + preformatted(self.text())
 
 
 def collect(

@@ -56,15 +56,15 @@ class MultiLayerNet(nn.Module):
         sizes = [input_size, *hidden_size_list, output_size]
         self.weight_decay_lambda = weight_decay_lambda
         self.layers = nn.Sequential()
-        for (fan_in, fan_out), draw in zip(pairwise(sizes), draws, strict=True):
-            if self.layers:
-                self.layers.append(ACTIVATIONS[activation]())
-            # skip_init: nn.Linear would draw weights of its own, from torch's global generator.
-            linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]  # torch has no types for it
-                nn.Linear, fan_in, fan_out, dtype=dtype, device=device
-            )
-            initialise(linear, weight_init_std, torch.tensor(draw, dtype=torch.float64))
-            self.layers.append(linear)
+        # nn.Linear draws weights of its own from torch's global generators, which stay as they are.
+        cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
+        with torch.random.fork_rng(cuda):
+            for (fan_in, fan_out), draw in zip(pairwise(sizes), draws, strict=True):
+                if self.layers:
+                    self.layers.append(ACTIVATIONS[activation]())
+                linear = nn.Linear(fan_in, fan_out, dtype=dtype, device=device)
+                initialise(linear, weight_init_std, torch.tensor(draw, dtype=torch.float64))
+                self.layers.append(linear)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits, (B, output_size), of `x`, (B, input_size)."""
