@@ -95,7 +95,7 @@ def test_folder_with_names_like_ours(tmp_path):
 
 NOTEBOOK = [
     """
-import random, sys, threading, warnings
+import random, threading, warnings
 import matplotlib, numpy as np, torch
 from threadpoolctl import threadpool_info
 np.random.seed(1), random.seed(1), torch.manual_seed(1)
@@ -108,7 +108,7 @@ def state():
         repr(np.random.get_state()), random.getstate(), torch.get_rng_state().tolist(),
         torch.get_default_dtype(), torch.get_num_threads(), seen,
         torch.are_deterministic_algorithms_enabled(), list(warnings.filters), np.geterr(),
-        dict(matplotlib.rcParams), matplotlib.get_backend(), sys.path[:],
+        dict(matplotlib.rcParams), matplotlib.get_backend(),
         [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"],
     ]
 
@@ -155,8 +155,6 @@ changed
 
 def test_notebook_shows_report_and_figure_and_keeps_its_settings(tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
-    # An empty variable: a kernel of its own finds what pytest's -W made of warnings otherwise.
-    monkeypatch.setenv("PYTHONWARNINGS", "")
     cells = [cell.replace("OUT", repr(str(tmp_path / "out"))) for cell in NOTEBOOK]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
