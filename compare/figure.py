@@ -17,10 +17,12 @@ from scratch import smooth_curve
 if TYPE_CHECKING:
     from compare.run_report import InitReport, RunReport
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999",
+)  # fmt: skip  # a palette
 """Okabe and Ito 2008: told apart by colour-blind readers too."""
 
-MARKERS = "osD^vP*"
+MARKERS = "osD^vP*X"
 """The book's o, s, D, then others."""
 
 EVERY = 100
@@ -123,7 +125,8 @@ def plot_errors(axes: Axes, report: "RunReport") -> Axes:
     axes.set_yscale("log")
     axes.set(xlabel="step", ylabel="relative error of the worst gradient")
     axes.set_xlim(0, _last_step(report))
-    axes.set_title("Gradients: distance between the two, and what is allowed", loc="left")
+    allowed = ", and what is allowed" if any(init.points for init in report.inits) else ""
+    axes.set_title(f"Gradients: distance between the two{allowed}", loc="left")
     _legend_below(axes, _error_handles(report), columns=2)
     return axes
 
@@ -151,23 +154,20 @@ def _mark_failure(axes: Axes, label: str, first: Judgement, colour: str) -> None
 
 
 def _error_handles(report: "RunReport") -> list[Line2D]:
-    handles = [
-        Line2D([], [], color="#555555", linewidth=0.8, label="free run, own state each"),
-        Line2D([], [], color="#555555", marker="o", linestyle="none", label="judged, same state"),
-        Line2D(
-            [],
-            [],
-            color="#555555",
-            linestyle=":",
-            marker="_",
-            linewidth=1.6,
-            label="allowed by rounding",
-        ),
-    ]
+    grey = "#555555"
+    handles = [Line2D([], [], color=grey, linewidth=0.8, label="free run, own state each")]
+    if any(init.points for init in report.inits):
+        handles += [
+            Line2D([], [], color=grey, marker="o", linestyle="none", label="judged, same state"),
+            Line2D(
+                [], [], color=grey, linestyle=":", marker="_", linewidth=1.6,
+                label="allowed by rounding",
+            ),
+        ]  # fmt: skip  # as above
     if any(init.trace.compared < len(init.trace.errors) for init in report.inits):
         flips = any(init.trace.flip is not None for init in report.inits)
         label = "ReLU flip: inconclusive" if flips else "inconclusive from here"
-        cross = Line2D([], [], color="#555555", marker="x", linestyle="none", mew=2, label=label)
+        cross = Line2D([], [], color=grey, marker="x", linestyle="none", mew=2, label=label)
         handles.append(cross)
     return handles
 

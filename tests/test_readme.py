@@ -14,6 +14,7 @@ from compare.options import parse_options
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+JAPANESE = (ROOT / "README.ja.md").read_text(encoding="utf-8")
 
 
 def blocks(language):
@@ -30,27 +31,66 @@ def masked(text):
     return text.split()
 
 
-def test_the_first_command_prints_what_is_shown(mnist, tmp_path):
-    command, shown = blocks("console")[0].split("\n", 1)
-    assert command == "$ python compare/run.py"
+def test_the_first_commands_print_what_is_shown(mnist, tmp_path):
+    install, command, shown = blocks("console")[0].split("\n", 2)
+    assert (install, command) == ("$ pip install .", "$ netparity run")
+    program = str(Path(sys.executable).parent / "netparity")
     done = subprocess.run(
-        [sys.executable, *command.split()[2:], "--steps", "31", "--out", str(tmp_path / "out")],
-        cwd=ROOT, env={**os.environ, "NETPARITY_DATA": str(mnist)}, capture_output=True, text=True,
+        [program, *command.split()[2:], "--steps", "31", "--out", str(tmp_path / "out")],
+        env={**os.environ, "NETPARITY_DATA": str(mnist)}, capture_output=True, text=True,
+        check=False,
     )  # fmt: skip  # what, then how
     assert done.returncode == 0, done.stderr
+    # Fewer steps than shown: what is said of 31 is said there of the last 100.
     assert masked(done.stdout) == masked(shown)
 
 
-def test_python_examples_run_and_the_failure_is_the_one_shown(monkeypatch):
+def test_python_examples_run_and_the_failure_is_the_one_shown(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(ROOT / "tests")
-    judged, in_a_test = blocks("python")
-    out = io.StringIO()
+    monkeypatch.chdir(tmp_path)
+    notebook, judged, in_a_test = blocks("python")
+    exec(notebook.replace("200", "2"), {})
+    assert Path("out/weight_init_compare.png").is_file()
+    out, names = io.StringIO(), {}
     with redirect_stdout(out):
         exec(judged, {})
-        exec(in_a_test, {})
+        exec(in_a_test, names)
+        names["test_my_network"]()
     (shown,) = blocks("text")
     assert masked(out.getvalue()) == masked(shown)
     assert "First divergence: gradient b1" in shown
+
+
+def outline(text):
+    """Return what must be the same in every language."""
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return {
+        "headings": re.findall(r"^#+(?= )", prose, re.MULTILINE),
+        "blocks": re.findall(r"^```.*?^```$", text, re.MULTILINE | re.DOTALL),
+        "commands": sorted(set(re.findall(r"`[^`\n]+`", prose))),
+        "links": sorted(re.findall(r"\]\(([^)]+)\)|<(https:[^>]+)>", prose)),
+        "numbered": len(re.findall(r"^\d\. ", prose, re.MULTILINE)),
+        "items": len(re.findall(r"^- ", prose, re.MULTILINE)),
+        "cells": [line.count("|") for line in prose.splitlines() if line.startswith("|")],
+    }
+
+
+def test_both_languages_say_the_same():
+    assert outline(JAPANESE) == outline(README)
+    headings = [re.findall(r"^#+ .*", text, re.MULTILINE) for text in (README, JAPANESE)]
+    assert not set(headings[0][1:]) & set(headings[1][1:])  # translated, all but the name
+
+
+def test_a_difference_between_the_languages_is_seen():
+    for old, new in (
+        ("## インストール", "インストール"),
+        ("$ netparity run", "$ netparity walk"),
+        ("`make test-all`", "`make all`"),
+        ("(NOTICE)", "(LICENSE)"),
+        ("| SAME |", "| SAME"),
+    ):
+        assert old in JAPANESE
+        assert outline(JAPANESE.replace(old, new)) != outline(README)
 
 
 def test_masking_still_sees_another_verdict():
@@ -60,7 +100,7 @@ def test_masking_still_sees_another_verdict():
 
 
 def test_options_that_are_named_exist():
-    named = set(re.findall(r"--[a-z][a-z-]+", README)) - {"--help"}
+    named = set(re.findall(r"--[a-z][a-z-]+", README)) - {"--help", "--index-url"}  # pip's
     help_text = io.StringIO()
     with redirect_stdout(help_text), pytest.raises(SystemExit):
         parse_options(["--help"])
@@ -68,5 +108,5 @@ def test_options_that_are_named_exist():
 
 
 def test_links_and_figure_exist():
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README + JAPANESE):
         assert (ROOT / target).is_file(), target
