@@ -157,18 +157,20 @@ class Examination:
         that is for the forward pass to show.
         """
 
-        def losses(params: Mapping[str, Array]) -> tuple[float, float]:
+        def losses(params: Mapping[str, Array]) -> tuple[float, Evaluation]:
             self.candidate.write(params)
             e = reference.evaluate(params, plain.x, plain.t, gradients=False)
-            return self.candidate.loss(plain.x, plain.t), e.loss
+            return self.candidate.loss(plain.x, plain.t), e
 
         ours, theirs = losses(plain.params)
+        rounding = self._rounding(theirs)
         ignored = []
         for key, value in plain.params.items():
             if key.startswith("b"):
                 continue
-            changed, should_change = losses({**plain.params, key: value / 2})
-            if changed == ours and should_change != theirs:
+            changed, other = losses({**plain.params, key: value / 2})
+            visible = abs(other.loss - theirs.loss) > rounding.allowed(rounding.loss)
+            if changed == ours and visible:
                 ignored.append(key)
         self.candidate.write(plain.params)
         detail = f"a change of {', '.join(ignored)} does not reach the loss: the layers hold copies"

@@ -65,6 +65,7 @@ class Stimuli:
         self.sizes = sizes
         self.dtype = dtype
         self.rng = rng
+        self._deck: list[int] = []
 
     def rows(self, wanted: int) -> int:
         """Return `wanted`, or two more where there are as many classes: never B = C."""
@@ -81,9 +82,12 @@ class Stimuli:
         return params
 
     def batch(self, rows: int) -> tuple[Array, NDArray[np.int64]]:
-        """Return `rows` samples of standard-normal features, and targets."""
+        """Return `rows` samples of standard-normal features, and targets: each class in turn."""
         x = self.rng.standard_normal((rows, self.sizes[0])).astype(self.dtype)
-        return x, self.rng.integers(self.sizes[-1], size=rows)
+        while len(self._deck) < rows:
+            self._deck += self.rng.permutation(self.sizes[-1]).tolist()
+        t, self._deck = np.array(self._deck[:rows]), self._deck[rows:]
+        return x, t
 
     def plain(self) -> Stimulus:
         """Random weights and biases, 7 rows: what the network is identified by."""
@@ -153,7 +157,7 @@ class Stimuli:
             lambda: self.saturated(reference),
             lambda: self.large_logits(reference),
         )
-        if reference.activation != "relu" and len(self.sizes) > 2:
+        if len(self.sizes) > 2:
             draws = (*draws, self.huge_units)
         return [self._draw(draw, reference) for draw in draws]
 

@@ -528,6 +528,13 @@ def test_weights_of_one_sign_are_no_mistake(activation):
     assert report.verdict is Verdict.SAME, report.text()
 
 
+def test_deep_sigmoid_whose_first_weights_drown_in_rounding_is_no_mistake():
+    rng = np.random.default_rng(5063)
+    network = MultiLayerNet(2, [194, 7, 45, 7, 22], 38, "sigmoid", rng=rng, dtype=np.float32)
+    report = check_network(network, seed=63)
+    assert report.verdict is Verdict.SAME, report.text()
+
+
 class HalfTanh(Sigmoid):
     def forward(self, x):
         self.out = 0.5 * (1 + np.tanh(x / 2))
