@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from itertools import pairwise
+from itertools import combinations, pairwise, product
 from typing import Any, Protocol
 
 import numpy as np
@@ -77,9 +77,20 @@ class Candidate:
         """Return copies of the gradients, by the names of the parameters."""
         return self._grads(self._call("gradient", x, t))
 
-    def gradient_arrays(self, x: Array, t: Targets) -> dict[str, Array]:
-        """Return the gradients as the very arrays that the network gives away."""
-        return {key: np.asarray(grad) for key, grad in self._call("gradient", x, t).items()}
+    def shared_params(self) -> list[tuple[str, str]]:
+        """Return the pairs of parameters that share memory."""
+        pairs = combinations(self.params.items(), 2)
+        return [(a, b) for (a, one), (b, other) in pairs if np.shares_memory(one, other)]
+
+    def shared_gradients(self, x: Array, t: Targets) -> list[tuple[str, str]]:
+        """Return the pairs of a parameter and a gradient that share memory."""
+        grads = self._call("gradient", x, t)
+        pairs = product(self.params.items(), grads.items())
+        return [(a, b) for (a, one), (b, other) in pairs if np.shares_memory(one, other)]
+
+    def changed_since(self, params: Mapping[str, Array]) -> list[str]:
+        """Return the parameters that are no longer what was written."""
+        return [key for key, value in params.items() if not np.array_equal(self.params[key], value)]
 
     def after_other(self, before: str, other: Array, method: str, x: Array, t: Targets) -> Any:
         """Return loss or gradient of `x`, in the array in which `before` was just given `other`."""

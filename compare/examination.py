@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -139,16 +138,12 @@ class Examination:
         return name, tuple(found)
 
     def _aliasing(self, plain: Stimulus) -> Iterator[Judgement]:
-        params = self.candidate.params
-        for (a, first), (b, second) in combinations(params.items(), 2):
-            if np.shares_memory(first, second):
-                detail = f"is the same array as {a}: training one changes the other"
-                yield judge_fact("aliasing", b, GIVEN, False, detail)
-        grads = self.candidate.gradient_arrays(plain.x, plain.t)
-        for (a, param), (b, grad) in product(params.items(), grads.items()):
-            if np.shares_memory(param, grad):
-                detail = f"is the array of {a} itself: an update in place would change it"
-                yield judge_fact("aliasing", f"gradient {b}", GIVEN, False, detail)
+        for a, b in self.candidate.shared_params():
+            detail = f"is the same array as {a}: training one changes the other"
+            yield judge_fact("aliasing", b, GIVEN, False, detail)
+        for a, b in self.candidate.shared_gradients(plain.x, plain.t):
+            detail = f"is the array of {a} itself: an update in place would change it"
+            yield judge_fact("aliasing", f"gradient {b}", GIVEN, False, detail)
 
     def _follows_params(self, plain: Stimulus, reference: Reference) -> Judgement:
         """See that each weight is read: a change of it changes the loss where it should.
@@ -235,9 +230,8 @@ class Examination:
             actual |= candidate.gradient(x, t)
         except (Exception, SystemExit) as error:
             return Response(stimulus, actual, f"raised {type(error).__name__}: {error}")
-        for key, value in candidate.params.items():
-            if not np.array_equal(value, stimulus.params[key]):
-                candidate.spoiled.append(f"a call changed {key}")
+        changed = candidate.changed_since(stimulus.params)
+        candidate.spoiled += [f"a call changed {key}" for key in changed]
         return Response(stimulus, actual)
 
     def _judge(self, r: Response, reference: Reference, c: Convention) -> list[Judgement]:
