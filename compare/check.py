@@ -1,15 +1,22 @@
 """One call that judges a network in the book's style."""
 
 import math
+import sys
 from dataclasses import replace
 from numbers import Real
 from typing import Any
+
+if __name__ == "__main__":
+    from compare.cli import main
+
+    sys.exit(main(["check", *sys.argv[1:]]))
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compare.candidate import LABELS, ONE_HOT, Candidate, Network
 from compare.examination import ACTIVATIONS, Examination
+from compare.remote import RemoteCandidate
 from compare.report import Report
 from compare.stimuli import Stimulus
 from compare.threads import one_thread_each
@@ -72,11 +79,27 @@ def check_network(
     own = candidate.read()
     batch = None if x is None and t is None else _own_batch(candidate, own, x, t)
     try:
-        with one_thread_each():
-            examination = Examination(candidate, decay, np.random.default_rng(seed))
-            return replace(examination.run(activation, targets, batch), seed=seed)
+        return _examine(candidate, decay, seed, activation, targets, batch)
     finally:
         candidate.write(own)
+
+
+def check_candidate(candidate: RemoteCandidate, *, seed: int = 0) -> Report:
+    """Judge the network of a file, in its own process, as `check_network` does."""
+    return _examine(candidate, _decay(candidate, None), seed)
+
+
+def _examine(
+    candidate: Candidate,
+    decay: float,
+    seed: int,
+    activation: str | None = None,
+    targets: str | None = None,
+    batch: Stimulus | None = None,
+) -> Report:
+    with one_thread_each():
+        examination = Examination(candidate, decay, np.random.default_rng(seed))
+        return replace(examination.run(activation, targets, batch), seed=seed)
 
 
 def assert_parity(
@@ -109,7 +132,7 @@ def assert_parity(
         raise AssertionError(report.text(strict=strict))
 
 
-def _decay(net: Network, given: float | None) -> float:
+def _decay(net: object, given: float | None) -> float:
     """Return lambda, as given or as the attribute of the network."""
     value = getattr(net, "weight_decay_lambda", None) if given is None else given
     value = 0.0 if value is None else value

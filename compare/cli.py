@@ -71,8 +71,17 @@ def _run(arguments: Sequence[str]) -> int:
     return report.exit_code()
 
 
+def _check(arguments: Sequence[str]) -> int:
+    """`netparity check`."""
+    see_own_packages()
+    from compare.check_command import check
+
+    return check(arguments)
+
+
 COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "run": ("train the same networks in numpy and in torch, and judge whether they agree", _run),
+    "check": ("judge the network in a file", _check),
 }
 
 

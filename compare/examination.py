@@ -221,16 +221,16 @@ class Examination:
     def _respond(self, stimulus: Stimulus) -> Response:
         """Run the network on a stimulus; what it raises, now that a plain call worked, counts."""
         candidate, x, t = self.candidate, stimulus.x, stimulus.t
-        candidate.write(stimulus.params)
         actual: dict[str, Any] = {}
         try:
+            candidate.write(stimulus.params)
             outputs = candidate.outputs(x)
             actual |= {self.output if k == "logits" else k: v for k, v in outputs.items()}
             actual["loss"] = candidate.loss(x, t)
             actual |= candidate.gradient(x, t)
+            changed = candidate.changed_since(stimulus.params)
         except (Exception, SystemExit) as error:
             return Response(stimulus, actual, f"raised {type(error).__name__}: {error}")
-        changed = candidate.changed_since(stimulus.params)
         candidate.spoiled += [f"a call changed {key}" for key in changed]
         return Response(stimulus, actual)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from compare.options import parse_options
+from compare import cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -45,7 +45,15 @@ def test_the_first_commands_print_what_is_shown(mnist, tmp_path):
     assert masked(done.stdout) == masked(shown)
 
 
-def test_python_examples_run_and_the_failure_is_the_one_shown(monkeypatch, tmp_path):
+def test_the_failure_is_the_one_shown(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    command, shown = blocks("console")[1].split("\n", 1)
+    assert cli.main(command.split()[2:]) == 1
+    assert masked(capsys.readouterr().out) == masked(shown)
+    assert "First divergence: gradient b1" in shown
+
+
+def test_python_examples_run(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(ROOT / "tests")
     monkeypatch.chdir(tmp_path)
     notebook, judged, in_a_test = blocks("python")
@@ -54,11 +62,9 @@ def test_python_examples_run_and_the_failure_is_the_one_shown(monkeypatch, tmp_p
     out, names = io.StringIO(), {}
     with redirect_stdout(out):
         exec(judged, {})
-        exec(in_a_test, names)
-        names["test_my_network"]()
-    (shown,) = blocks("text")
-    assert masked(out.getvalue()) == masked(shown)
-    assert "First divergence: gradient b1" in shown
+    assert out.getvalue().startswith("DIFFERENT  TwoLayerNet")
+    exec(in_a_test, names)
+    names["test_my_network"]()
 
 
 def outline(text):
@@ -94,17 +100,18 @@ def test_a_difference_between_the_languages_is_seen():
 
 
 def test_masking_still_sees_another_verdict():
-    (shown,) = blocks("text")
+    shown = blocks("console")[1]
     assert masked(shown) != masked(shown.replace("DIFFERENT", "SAME"))
     assert masked(shown) != masked(shown.replace("gradient b1, on", "gradient W2, on"))
 
 
-def test_options_that_are_named_exist():
+def test_options_that_are_named_exist(capsys):
     named = set(re.findall(r"--[a-z][a-z-]+", README)) - {"--help", "--index-url"}  # pip's
-    help_text = io.StringIO()
-    with redirect_stdout(help_text), pytest.raises(SystemExit):
-        parse_options(["--help"])
-    assert all(option in help_text.getvalue() for option in named)
+    for command in ("run", "check"):
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+    known = capsys.readouterr().out
+    assert all(option in known for option in named)
 
 
 def test_links_and_figure_exist():

@@ -1,0 +1,94 @@
+"""`netparity check FILE[:NAME]`: is the network in this file right?"""
+
+import argparse
+import ast
+import importlib
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from compare.errors import InputError
+from compare.files import write_beside
+from compare.options import Parser
+from compare.remote import RemoteCandidate
+from compare.wording import paragraph
+
+
+def check(arguments: Sequence[str]) -> int:
+    """Run the command; return the exit status of the verdict."""
+    options = _parse(arguments)
+    path, name = _target(options.file)
+    # torch takes seconds to import, and the candidate's process as long to start: both at once.
+    importing = threading.Thread(target=importlib.import_module, args=["compare.check"])
+    importing.start()
+    try:
+        with RemoteCandidate(path, name, dict(options.arg)) as candidate:
+            for remark in candidate.remarks:
+                _say(f"{path.name}: {remark}")
+            _say(f"built {candidate.call}")
+            importing.join()
+            from compare.check import check_candidate
+
+            try:
+                report = check_candidate(candidate, seed=options.seed)
+            except (TypeError, ValueError) as error:
+                raise InputError(f"{path}: {error}") from error
+    finally:
+        importing.join()
+    print("\n" + report.text(strict=options.strict))
+    if options.json:
+        try:
+            write_beside(options.json, report.to_json().encode())
+        except OSError as error:
+            raise InputError(
+                f"--json {options.json}: cannot be written ({error.strerror})"
+            ) from error
+    return report.exit_code(strict=options.strict)
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog="netparity check",
+        description="Judge whether the network in a file computes what PyTorch computes. The file "
+        "is run, in a process of its own, with your rights.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("file", metavar="FILE[:NAME]", help="a Python file, and the class in it if several fit")
+    add(
+        "--arg", type=_argument, action="append", default=[], metavar="NAME=VALUE",
+        help="an argument of the constructor; may be given again",
+    )  # fmt: skip  # what, how, why
+    add("--seed", type=int, default=0, metavar="N", help="of the stimuli (default: 0)")
+    add("--strict", action="store_true", help="refuse conventions other than PyTorch's, and limits")
+    add("--json", type=Path, metavar="FILE", help="write the whole report there")
+    return parser.parse_args(arguments)
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    """Return name and value of NAME=VALUE; what is no literal of Python is a string."""
+    name, equals, value = text.partition("=")
+    if not (equals and name.isidentifier()):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, not {text!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def _target(text: str) -> tuple[Path, str | None]:
+    """Return the file and the name of FILE[:NAME]."""
+    path, name = Path(text), None
+    if not path.exists() and ":" in text:
+        before, _, name = text.rpartition(":")
+        path = Path(before)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: {'is a folder; name a file' if path.is_dir() else 'no such file'}"
+        )
+    return path.resolve(), name
+
+
+def _say(text: str) -> None:
+    print("\n".join(paragraph(text)), flush=True)

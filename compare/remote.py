@@ -1,0 +1,193 @@
+"""A network in a process of its own, asked across a pipe."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import psutil
+
+from compare.candidate import LABELS, Array, Candidate, Float64, Targets
+from compare.errors import InputError
+from compare.host import IMPORT_LIMIT, serve
+
+BUILD_LIMIT = 30.0
+"""Seconds for importing what the file imports, and building the network."""
+
+CALL_LIMIT = 10.0
+"""Seconds for one call on at most a few rows."""
+
+MEMORY_SHARE = 0.5
+"""Of the memory that is free, what the candidate may take."""
+
+ROOM = 4_000_000_000
+"""Addresses, hardly any of them memory, that Python with numpy reserves before it does anything."""
+
+
+class RemoteCandidate(Candidate):
+    """The network of a file, with the methods of Candidate.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str or None
+        The class in it; the one that fits if None.
+    given : mapping
+        Arguments of its constructor.
+
+    Attributes
+    ----------
+    call : str
+        How the network was built.
+    remarks : list of str
+        What was done to load the file.
+
+    Raises
+    ------
+    InputError
+        The file, the class or its arguments cannot be used.
+    """
+
+    def __init__(self, path: Path, name: str | None, given: Mapping[str, Any]) -> None:
+        remarks: list[str] = []
+        self._lost: tuple[str, str, str] | None = None
+        self._start(path, name, given, definitions_only=False)
+        answer = self._receive(BUILD_LIMIT)
+        if answer[0] == "busy":
+            remarks.append(f"line {answer[1]} is still at work {IMPORT_LIMIT:g} s after import")
+            self.close()
+            self._start(path, name, given, definitions_only=True)
+            answer = self._receive(BUILD_LIMIT)
+        if answer[0] != "built":
+            self.close()
+            text = answer[1] if answer[0] == "refused" else f"{path}: {answer[2]}"
+            raise InputError(text)
+        built = answer[1]
+        self._name: str = built["name"]
+        self.sizes = built["sizes"]
+        self.dtype = np.dtype(built["dtype"])
+        self.call: str = built["call"]
+        self.remarks = [*remarks, *built["remarks"]]
+        self.weight_decay_lambda = built["weight_decay_lambda"]
+        self.params = built["params"]
+        self.targets = LABELS
+        self.spoiled: list[str] = []
+        self.not_judged = ""
+
+    def __enter__(self) -> "RemoteCandidate":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process, and whatever it has started."""
+        self._connection.close()
+        if os.name == "posix" and self._process.pid:
+            try:
+                if os.getpgid(self._process.pid) == self._process.pid:
+                    os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self._process.kill()
+        self._process.join()
+
+    @property
+    def name(self) -> str:
+        """The class of the network."""
+        return self._name
+
+    def write(self, params: Mapping[str, Array]) -> None:
+        """Write values into the arrays of the network, in place."""
+        self._ask("write", dict(params))
+
+    def read(self) -> dict[str, Array]:
+        """Return copies of the parameters."""
+        return self._ask("read")  # type: ignore[no-any-return]  # as Candidate returns it
+
+    def loss(self, x: Array, t: Targets) -> float:
+        """Return the loss of the batch, as a float."""
+        return float(self._ask("loss", x, t))
+
+    def gradient(self, x: Array, t: Targets) -> dict[str, Float64]:
+        """Return copies of the gradients, by the names of the parameters."""
+        return self._ask("gradient", x, t)  # type: ignore[no-any-return]  # as above
+
+    def outputs(self, x: Array) -> dict[str, Array]:
+        """Return what can be seen of the forward pass."""
+        return self._ask("outputs", x)  # type: ignore[no-any-return]  # as above
+
+    def after_other(self, before: str, other: Array, method: str, x: Array, t: Targets) -> Any:
+        """Return loss or gradient of `x`, in the array in which `before` was just given `other`."""
+        return self._ask("after_other", before, other, method, x, t)
+
+    def shared_params(self) -> list[tuple[str, str]]:
+        """Return the pairs of parameters that share memory."""
+        return self._ask("shared_params")  # type: ignore[no-any-return]  # as above
+
+    def shared_gradients(self, x: Array, t: Targets) -> list[tuple[str, str]]:
+        """Return the pairs of a parameter and a gradient that share memory."""
+        return self._ask("shared_gradients", x, t)  # type: ignore[no-any-return]  # as above
+
+    def changed_since(self, params: Mapping[str, Array]) -> list[str]:
+        """Return the parameters that are no longer what was written."""
+        return self._ask("changed_since", dict(params))  # type: ignore[no-any-return]  # as above
+
+    def _start(
+        self, path: Path, name: str | None, given: Mapping[str, Any], *, definitions_only: bool
+    ) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        memory = ROOM + int(MEMORY_SHARE * psutil.virtual_memory().available)
+        self._process = context.Process(
+            target=serve,
+            args=(theirs, path, name, dict(given), definitions_only, memory),
+            daemon=True,
+        )
+        self._process.start()
+        theirs.close()
+
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        """Return what the network gives; raise what it raises, under the same name."""
+        answer: tuple[Any, ...]
+        try:
+            self._connection.send((method, self.targets, arguments))
+        except OSError:
+            answer = self._ended()
+        else:
+            answer = self._receive(CALL_LIMIT)
+        if answer[0] == "raised":
+            raise type(answer[1], (RuntimeError,), {})(answer[2])
+        self.spoiled += answer[2]
+        self.not_judged = answer[3]
+        return answer[1]
+
+    def _receive(self, limit: float) -> tuple[Any, ...]:
+        try:
+            if self._connection.poll(limit):
+                answer: tuple[Any, ...] = self._connection.recv()
+                return answer
+        except (EOFError, OSError):
+            return self._ended()
+        self._process.kill()
+        self._lost = "raised", "TimeoutError", f"no answer within {limit:g} s"
+        return self._lost
+
+    def _ended(self) -> tuple[str, str, str]:
+        if self._lost:
+            return self._lost
+        self._process.join(1.0)
+        code = self._process.exitcode
+        how = f"by signal {-code}" if code and code < 0 else f"with exit status {code}"
+        self._lost = "raised", "ChildProcessError", f"the process of the network ended {how}"
+        return self._lost

@@ -1,0 +1,321 @@
+"""`netparity check FILE`: layouts of files, arguments of classes, and candidates that misbehave."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+import pytest
+import torch
+
+import compare.remote
+from compare import cli
+
+TESTS = Path(__file__).parent
+NETWORK = (TESTS / "my_network.py").read_text(encoding="utf-8")
+RIGHT = NETWORK.replace("dh.mean(axis=0)", "dh.sum(axis=0)")
+assert RIGHT != NETWORK
+
+
+def write(folder, files=(), **more):
+    """Write Python files by their names; return the last one."""
+    for name, text in {**dict(files), **more}.items():
+        path = folder / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text), encoding="utf-8")
+    return path
+
+
+def check(capsys, *arguments):
+    """Return exit status, what was printed, and the one line of complaint."""
+    status = cli.main(["check", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    assert err.count("\n") == (status in (2, 130, 143))
+    assert all(len(line) <= 80 for line in out.splitlines())
+    return status, out, err
+
+
+# files
+
+
+def test_right_and_wrong_file_with_json(capsys, tmp_path):
+    right = write(tmp_path, right=RIGHT)
+    status, out, _ = check(capsys, right, "--json", tmp_path / "report.json")
+    assert (status, out.splitlines()[0]) == (
+        0,
+        "built TwoLayerNet(input_size=11, hidden_size=13, output_size=5)",
+    )
+    assert "SAME  TwoLayerNet computes what PyTorch computes." in out
+    assert json.loads((tmp_path / "report.json").read_text())["verdict"] == "SAME"
+    assert check(capsys, right, "--strict")[0] == 1  # the book's log(y + 1e-7)
+    status, out, _ = check(capsys, TESTS / "my_network.py")
+    assert status == 1
+    assert "every element is 1/7 times" in out
+
+
+COMMON_LAYERS = """
+    import numpy as np
+    class Affine:
+        def __init__(self, W, b):
+            self.W, self.b = W, b
+        def forward(self, x):
+            self.x = x
+            return x @ self.W + self.b
+        def backward(self, dout):
+            self.dW, self.db = self.x.T @ dout, dout.sum(axis=0)
+            return dout @ self.W.T
+    class Relu:
+        def forward(self, x):
+            self.mask = x <= 0
+            return np.where(self.mask, 0, x)
+        def backward(self, dout):
+            return np.where(self.mask, 0, dout)
+    class SoftmaxWithLoss:
+        def forward(self, x, t):
+            e = np.exp(x - x.max(axis=1, keepdims=True))
+            self.y, self.t = e / e.sum(axis=1, keepdims=True), t
+            return -np.log(self.y[np.arange(len(t)), t]).mean()
+        def backward(self):
+            dx = self.y.copy()
+            dx[np.arange(len(self.t)), self.t] -= 1
+            return dx / len(self.t)
+"""
+COMMON_NET = """
+    from collections import OrderedDict
+    import numpy as np
+    from common.layers import Affine, Relu, SoftmaxWithLoss
+    class MultiLayerNet:
+        def __init__(self, input_size, hidden_size_list, output_size, weight_init_std='relu'):
+            sizes = [input_size, *hidden_size_list, output_size]
+            self.params, self.layers = {}, OrderedDict()
+            for i in range(1, len(sizes)):
+                W = np.random.randn(sizes[i - 1], sizes[i]) * np.sqrt(2 / sizes[i - 1])
+                self.params[f'W{i}'], self.params[f'b{i}'] = W, np.zeros(sizes[i])
+                self.layers[f'Affine{i}'] = Affine(W, self.params[f'b{i}'])
+                if i < len(sizes) - 1:
+                    self.layers[f'Relu{i}'] = Relu()
+            self.last_layer = SoftmaxWithLoss()
+        def predict(self, x):
+            for layer in self.layers.values():
+                x = layer.forward(x)
+            return x
+        def loss(self, x, t):
+            return self.last_layer.forward(self.predict(x), t)
+        def gradient(self, x, t):
+            self.loss(x, t)
+            dout = self.last_layer.backward()
+            for layer in reversed(self.layers.values()):
+                dout = layer.backward(dout)
+            grads = {}
+            for i in range(1, len(self.params) // 2 + 1):
+                affine = self.layers[f'Affine{i}']
+                grads[f'W{i}'], grads[f'b{i}'] = affine.dW, affine.db
+            return grads
+"""
+
+
+@pytest.mark.parametrize("folder", [".", "common", "ch06"])
+def test_two_files_of_the_book_from_three_folders(capsys, tmp_path, monkeypatch, folder):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "ch06").mkdir()
+    path = write(tmp_path, {"common/layers": COMMON_LAYERS, "common/multi_layer_net": COMMON_NET})
+    monkeypatch.chdir(tmp_path / folder)
+    status, out, _ = check(capsys, os.path.relpath(path))
+    assert status == 0, out
+    assert out.startswith(
+        "built MultiLayerNet(input_size=11, hidden_size_list=[13, 6], output_size=5)"
+    )
+
+
+def test_packages_with_relative_imports(capsys, tmp_path):
+    net = COMMON_NET.replace("from common.layers", "from .layers")
+    path = write(
+        tmp_path,
+        {"deep/pack/__init__": "", "deep/pack/layers": COMMON_LAYERS, "deep/pack/net": net},
+    )
+    assert check(capsys, path)[0] == 0
+
+
+def test_training_at_import_is_cut_off_and_named(capsys, tmp_path, monkeypatch):
+    path = write(tmp_path, train=RIGHT + "\n\nwhile True:\n    pass\n")
+    status, out, _ = check(capsys, path)
+    line = RIGHT.count("\n") + 3
+    assert status == 0
+    assert f"train.py: line {line} is still at work 2 s after import" in out
+    assert "loaded: only imports, definitions and constants" in out
+
+
+def test_failing_at_import_is_named(capsys, tmp_path):
+    path = write(tmp_path, train=RIGHT + "\nx_train = np.load('no/such/data.npy')\n")
+    status, out, _ = check(capsys, path)
+    assert status == 0
+    assert "FileNotFoundError" in out
+
+
+def test_missing_packages_are_stubbed_and_named_when_they_are_needed(capsys, tmp_path):
+    missing = "from no_such_bar import bar\nimport no_such_plot.pyplot as plt\n"
+    status, out, _ = check(capsys, write(tmp_path, unneeded=missing + RIGHT))
+    assert status == 0
+    assert "no_such_bar is not installed: a stub stands in for it" in out
+    assert "no_such_plot is not installed" in out
+    needed = (missing + RIGHT).replace("        h = np", "        bar(x)\n        h = np")
+    status, _, err = check(capsys, write(tmp_path, needed=needed))
+    assert status == 2
+    assert "no_such_bar is not installed, and bar is needed" in err
+
+
+TWO = RIGHT + RIGHT.replace("TwoLayerNet", "Other").replace("0.01 *", "0.02 *")
+
+
+def test_two_classes_that_fit_must_be_named(capsys, tmp_path):
+    path = write(tmp_path, two=TWO)
+    status, _, err = check(capsys, path)
+    assert status == 2
+    assert "2 classes with gradient and loss: TwoLayerNet, Other; name one, as in two.py:" in err
+    assert check(capsys, f"{path}:Other")[0] == 0
+    status, _, err = check(capsys, f"{path}:Third")
+    assert (status, "has no Third; there is TwoLayerNet, Other" in err) == (2, True)
+
+
+def test_instance_by_its_name(capsys, tmp_path):
+    path = write(tmp_path, made=RIGHT + "\nmine = TwoLayerNet(7, 6, 3)\n")
+    status, out, _ = check(capsys, f"{path}:mine")
+    assert status == 0
+    assert "7-6-3, relu" in out
+
+
+def renamed(*names):
+    """Return the network with other names for its three sizes."""
+    text = RIGHT
+    for old, new in zip(("input_size", "hidden_size", "output_size"), names, strict=True):
+        text = text.replace(old, new)
+    return text
+
+
+def test_arguments_by_trying_and_by_hand(capsys, tmp_path):
+    unknown = write(tmp_path, unknown=renamed("p", "q", "r"))
+    status, out, _ = check(capsys, unknown)
+    assert status == 0
+    assert out.startswith("built TwoLayerNet(p=11, q=13, r=5)")
+    status, out, _ = check(capsys, unknown, "--arg", "q=4", "--arg", "p=9")
+    assert (status, "9-4-11, relu" in out) == (0, True)
+    positional = write(tmp_path, positional=RIGHT.replace("output_size):", "output_size, /):"))
+    assert check(capsys, positional)[0] == 0
+    status, _, err = check(capsys, unknown, "--arg", "depth=4")
+    assert (status, "--arg depth: TwoLayerNet takes p, q, r" in err) == (2, True)
+    picky = RIGHT.replace("output_size):", "output_size, mode):\n        assert mode == 'train'")
+    path = write(tmp_path, picky=picky)
+    status, _, err = check(capsys, path)
+    assert (status, "what is mode? Give it by --arg mode=VALUE" in err) == (2, True)
+    assert check(capsys, path, "--arg", "mode=train")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "no such file"),
+        ("", "no class with gradient and loss; a network has"),
+        ("def f(:\n", "line 1: is not Python"),
+        ("class Net:\n    gradient = loss = 3\n", "no class with gradient and loss"),
+        ("class Net:\n    def gradient(self): 0\n    def loss(self): 0\n", "has no `params`"),
+        (RIGHT.replace('"W2"', '"V2"'), "expected W1, b1, W2, b2"),
+        (RIGHT.replace("rng = np", "1 / 0; rng = np"), "ZeroDivisionError: division by zero"),
+        (RIGHT.replace("h = np.maximum", "h = np.minimun"), "has no attribute 'minimun'"),
+    ],
+    ids=[
+        "no file",
+        "empty",
+        "syntax",
+        "no methods",
+        "no params",
+        "keys",
+        "builds not",
+        "calls not",
+    ],
+)
+def test_files_that_are_no_use(capsys, tmp_path, text, says):
+    path = tmp_path / "net.py" if text is None else write(tmp_path, net=text)
+    status, _, err = check(capsys, path)
+    assert status == 2
+    assert says in err
+
+
+# candidates that misbehave: `loss` does something on the batch of one row
+
+HOSTILE = {
+    "raises": "raise ZeroDivisionError('rows - 1')",
+    "exits": "sys.exit(0)",
+    "exits at once": "os._exit(0)",
+    "is killed": "os.kill(os.getpid(), 9)",
+    "crashes": "import ctypes; ctypes.string_at(0)",
+    "hangs": "while True: pass",
+    "sleeps": "import time; time.sleep(1000)",
+    "takes all memory": "return float(np.ones(10**13)[0])",
+    "closes everything": "os.closerange(0, 64)",
+    "asks": "input('rows? ')",
+    "waits for a signal": "signal.pause()",
+    "returns text": "return 'small'",
+    "returns a row": "return np.zeros(3)",
+    "recurses": "return self.loss(x, t)",
+    "interrupts": "raise KeyboardInterrupt",
+}
+HARMLESS = {
+    "floods": "print('x' * 10**7); os.write(2, b'y' * 10**6)",
+    "forks": "os.fork()",
+    "moves": "os.chdir('/')",
+    "closes its streams": "sys.stdout.close(); sys.stderr.close(); os.close(0)",
+    "seeds": "np.random.seed(0); import random; random.seed(0)",
+    "changes settings": "np.seterr(all='raise'); warnings.simplefilter('error'); sys.path.clear()",
+    "ignores signals": "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+    "starts threads": "threading.Thread(target=lambda: None).start()",
+}
+
+
+def misbehaving(folder, deed):
+    loss = "        if len(x) == 1:\n            " + deed + "\n        return -np.log"
+    head = "import os, signal, sys, threading, warnings\n"
+    return write(folder, bad=head + RIGHT.replace("        return -np.log", loss))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals, forks and limits of memory are POSIX")
+@pytest.mark.parametrize("deed", HOSTILE.values(), ids=HOSTILE)
+def test_misbehaviour_becomes_a_finding(capsys, tmp_path, monkeypatch, deed):
+    monkeypatch.setattr(compare.remote, "CALL_LIMIT", 1.0)
+    status, out, _ = check(capsys, misbehaving(tmp_path, deed))
+    assert status == 1, out
+    assert "First divergence: call, on 1 row" in out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals and forks are POSIX")
+@pytest.mark.parametrize("deed", HARMLESS.values(), ids=HARMLESS)
+def test_what_harms_only_itself_changes_nothing_here(capsys, tmp_path, deed):
+    def state():
+        return (
+            Path.cwd(), np.random.get_state()[1].tolist(),  # noqa: NPY002  # all could be changed
+            torch.get_rng_state().tolist(),
+            torch.get_default_dtype(), torch.get_num_threads(), np.geterr(), sys.path[:],
+            list(warnings.filters), threading.active_count(),
+        )  # fmt: skip  # a list
+
+    before = state()
+    status, out, _ = check(capsys, misbehaving(tmp_path, deed))
+    assert status == 0, out
+    assert state() == before
+
+
+def test_module_and_console_script_from_another_folder(tmp_path):
+    command = [str(Path(sys.executable).parent / "netparity"), "check"]
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "compare.py").write_text("raise SystemExit('the wrong one')")
+    path = write(tmp_path, net="import compare\n" + RIGHT)
+    done = subprocess.run([*command, path.name], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"line 1: cannot be imported (SystemExit: the wrong one)" in done.stderr  # its neighbour
+    (tmp_path / "compare.py").write_text("")
+    done = subprocess.run([*command, path.name], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
