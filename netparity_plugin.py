@@ -1,0 +1,137 @@
+"""pytest plugin: networks judged as tests. Imports nothing before it is used.
+
+It lies beside the packages and not in one of them, so that a project with a `compare.py` or a
+`scratch/` of its own can use it, too.
+
+    def test_my_network(assert_parity):              # raises the report unless it says SAME
+        assert_parity(TwoLayerNet(784, 50, 10))
+
+    @pytest.mark.parity(known={"gradient b1": "summed over the wrong axis, to be mended"})
+    def test_my_network():                           # a test for each probe and stimulus
+        return TwoLayerNet(784, 50, 10)
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+PACKAGES = ("compare", "scratch", "torch_ref")
+WHERE = {
+    "random_biases": "random biases",
+    "duplicates": "duplicates",
+    "one_row": "1 row",
+    "blank_rows": "blank",
+    "saturated_units": "saturated units",
+    "huge_logits": "huge logits",
+    "huge_units": "huge units",
+    "again": "again",
+    "your_batch": "your batch",
+}
+"""Stimuli, and the words by which a report names them."""
+
+PARTS = [
+    "aliasing",
+    "purity",
+    *(f"{probe}-{stimulus}" for stimulus in WHERE for probe in ("forward", "loss", "gradient")),
+]
+"""The tests that a marked function becomes, by their ids."""
+
+REPORTS = pytest.StashKey[dict[Any, Any]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line(
+        "markers",
+        "parity(known=None, strict=False, **options): judge the network that the function returns; "
+        "known: reasons for what is known to fail, by quantity; options: of check_network",
+    )
+    config.stash[REPORTS] = {}
+
+
+@pytest.fixture
+def assert_parity() -> Callable[..., None]:
+    """Return `compare.assert_parity`."""
+    function: Callable[..., None] = _ours("compare.check").assert_parity
+    return function
+
+
+@pytest.fixture
+def netparity_part(request: pytest.FixtureRequest) -> Any:
+    """Return the probe and the stimulus of this test, as one word."""
+    return request.param
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a marked function one test for each probe and stimulus."""
+    if metafunc.definition.get_closest_marker("parity"):
+        metafunc.fixturenames.append("netparity_part")
+        metafunc.parametrize("netparity_part", PARTS, indirect=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Call a marked function for its network, once for all its tests, and judge one part of it."""
+    marker = pyfuncitem.get_closest_marker("parity")
+    if marker is None:
+        return None
+    options = dict(marker.kwargs)
+    known, strict = options.pop("known", None) or {}, options.pop("strict", False)
+    reports, key = pyfuncitem.config.stash[REPORTS], (pyfuncitem.parent, pyfuncitem.originalname)
+    if key not in reports:
+        names = pyfuncitem._fixtureinfo.argnames
+        net = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+        reports[key] = _ours("compare.check").check_network(net, **options)
+    _judge(reports[key], str(pyfuncitem.callspec.params["netparity_part"]), known, strict)
+    return True
+
+
+def _judge(report: Any, part: str, known: Mapping[str, str], strict: bool) -> None:
+    """Pass, fail or skip by what the report says of one part."""
+    __tracebackhide__ = True
+    probe, _, stimulus = part.partition("-")
+    words = WHERE.get(stimulus, "")
+    here = [j for j in report.judgements if j.probe == probe and words in j.where]
+    failing = [j for j in here if j.fails or (strict and j.is_limit)]
+    for judgement in failing:
+        if judgement.quantity not in known:
+            pytest.fail(
+                f"{judgement.quantity}, on {judgement.where}\n\n{report.text(strict=strict)}"
+            )
+    if failing:
+        pytest.xfail("; ".join(known[j.quantity] for j in failing))
+    if strict and report.conventions and part == PARTS[0]:
+        pytest.fail(report.text(strict=True))
+    if not here:
+        pytest.skip("nothing of this kind is judged in this network")
+
+
+def _ours(name: str) -> ModuleType:
+    """Import a module of this project, whatever else is called `compare`, `scratch` or so."""
+    hidden = {module: sys.modules.pop(module) for module in list(_of_these_names())}
+    kept = _OURS.copy()
+    sys.modules.update(kept)
+    sys.path.insert(0, str(Path(__file__).parent))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(Path(__file__).parent))
+        ours = {module: sys.modules[module] for module in list(_of_these_names())}
+        _OURS.update(ours)
+        theirs = {m: v for m, v in hidden.items() if v is not ours.get(m)}
+        if theirs:
+            for module in ours:
+                del sys.modules[module]
+            sys.modules.update(theirs)
+
+
+_OURS: dict[str, ModuleType] = {}
+
+
+def _of_these_names() -> Iterator[str]:
+    return (module for module in sys.modules if module.split(".")[0] in PACKAGES)
