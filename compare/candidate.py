@@ -54,6 +54,7 @@ class Candidate:
         self.targets = LABELS
         self.spoiled: list[str] = []
         self.not_judged = ""
+        self.output = "logits"  # what predict returns
 
     @property
     def name(self) -> str:
@@ -131,7 +132,7 @@ class Candidate:
             last = seen.popitem()[1]
             if not np.array_equal(last, predicted, equal_nan=True):
                 seen = {}
-        return {**seen, "logits": predicted}
+        return {**seen, self.output: predicted}
 
     def _has_book_layers(self) -> bool:
         layers = getattr(self.net, "layers", None)

@@ -79,13 +79,18 @@ def check_network(
     own = candidate.read()
     batch = None if x is None and t is None else _own_batch(candidate, own, x, t)
     try:
-        return _examine(candidate, decay, seed, activation, targets, batch)
+        return _examine(candidate, decay, seed, activation, targets, batch)[1]
     finally:
         candidate.write(own)
 
 
 def check_candidate(candidate: RemoteCandidate, *, seed: int = 0) -> Report:
     """Judge the network of a file, in its own process, as `check_network` does."""
+    return examined(candidate, seed=seed)[1]
+
+
+def examined(candidate: RemoteCandidate, *, seed: int = 0) -> tuple[Examination, Report]:
+    """Return what was found out about the network of a file, and the report."""
     return _examine(candidate, _decay(candidate, None), seed)
 
 
@@ -96,10 +101,10 @@ def _examine(
     activation: str | None = None,
     targets: str | None = None,
     batch: Stimulus | None = None,
-) -> Report:
+) -> tuple[Examination, Report]:
     with one_thread_each():
         examination = Examination(candidate, decay, np.random.default_rng(seed))
-        return replace(examination.run(activation, targets, batch), seed=seed)
+        return examination, replace(examination.run(activation, targets, batch), seed=seed)
 
 
 def assert_parity(

@@ -11,14 +11,14 @@ from typing import Any
 from compare.errors import InputError
 from compare.files import write_beside
 from compare.options import Parser
-from compare.remote import RemoteCandidate
+from compare.remote import RemoteCandidate, file_and_name
 from compare.wording import paragraph
 
 
 def check(arguments: Sequence[str]) -> int:
     """Run the command; return the exit status of the verdict."""
     options = _parse(arguments)
-    path, name = _target(options.file)
+    path, name = file_and_name(options.file)
     # torch takes seconds to import, and the candidate's process as long to start: both at once.
     importing = threading.Thread(target=importlib.import_module, args=["compare.check"])
     importing.start()
@@ -75,19 +75,6 @@ def _argument(text: str) -> tuple[str, Any]:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return name, value
-
-
-def _target(text: str) -> tuple[Path, str | None]:
-    """Return the file and the name of FILE[:NAME]."""
-    path, name = Path(text), None
-    if not path.exists() and ":" in text:
-        before, _, name = text.rpartition(":")
-        path = Path(before)
-    if not path.is_file():
-        raise InputError(
-            f"{path}: {'is a folder; name a file' if path.is_dir() else 'no such file'}"
-        )
-    return path.resolve(), name
 
 
 def _say(text: str) -> None:

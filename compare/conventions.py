@@ -72,8 +72,11 @@ def _rounded(epsilon: float) -> float:
     return epsilon
 
 
-def recognise(judge: Judge, epsilons: Iterable[float] = ()) -> tuple[list[Judgement], list[str]]:
-    """Return the judgements under the conventions that the candidate follows, and their names.
+def recognise(
+    judge: Judge, epsilons: Iterable[float] = ()
+) -> tuple[list[Judgement], list[str], Convention]:
+    """Return the judgements under the conventions that the candidate follows, their names, and all
+    of them as one Convention.
 
     A convention is taken where replaying it in the reference makes some of what was off agree to
     rounding and nothing else worse. Of loss and gradient both must therefore follow it: what is a
@@ -93,7 +96,7 @@ def recognise(judge: Judge, epsilons: Iterable[float] = ()) -> tuple[list[Judgem
         convention = replace(convention, **entry.change)
         judgements = judge(convention, None)
         names.append(entry.text)
-    return judgements, names
+    return judgements, names, convention
 
 
 def _next(

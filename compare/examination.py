@@ -18,7 +18,7 @@ from compare.judgement import (
     judge_tensor,
     overall,
 )
-from compare.reference import Convention, Evaluation, Reference
+from compare.reference import PYTORCH, Convention, Evaluation, Reference
 from compare.report import Report
 from compare.rounding import Rounding, expected_rounding
 from compare.stimuli import Stimuli, Stimulus, without_kink_rows
@@ -56,7 +56,7 @@ class Examination:
         self.candidate = candidate
         self.weight_decay_lambda = weight_decay_lambda
         self.stimuli = Stimuli(candidate.sizes, candidate.dtype, rng)
-        self.output = "logits"
+        self.convention = PYTORCH
 
     def run(self, activation: str | None, targets: str | None, batch: Stimulus | None) -> Report:
         """Examine the network, with a batch of the user's own beside the stimuli if given."""
@@ -75,7 +75,8 @@ class Examination:
             here = [r for r in responses if where in (None, r.stimulus.name)]
             return [j for r in here for j in self._judge(r, reference, convention)]
 
-        judgements, conventions = recognise(judge, self._epsilons(responses, reference))
+        epsilons = self._epsilons(responses, reference)
+        judgements, conventions, self.convention = recognise(judge, epsilons)
         facts.append(self._purity())
         return Report(
             name=self.candidate.name,
@@ -129,7 +130,7 @@ class Examination:
             nearest = "" if score <= 1 else " (the nearest of relu, sigmoid, tanh)"
             found.insert(0, f"activation {name}{nearest}")
         if predicted is not None:
-            self.output = form
+            candidate.output = form
             found.append(f"predict returns {form}")
         elif candidate.not_judged:
             found.append(candidate.not_judged)
@@ -224,8 +225,7 @@ class Examination:
         actual: dict[str, Any] = {}
         try:
             candidate.write(stimulus.params)
-            outputs = candidate.outputs(x)
-            actual |= {self.output if k == "logits" else k: v for k, v in outputs.items()}
+            actual |= candidate.outputs(x)
             actual["loss"] = candidate.loss(x, t)
             actual |= candidate.gradient(x, t)
             changed = candidate.changed_since(stimulus.params)

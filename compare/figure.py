@@ -81,7 +81,7 @@ def plot_losses(axes: Axes, report: "RunReport") -> Axes:
         distance = max(distance, _distance(init))
     axes.set(xlabel="step", ylabel="loss of the batch after the update, smoothed", ylim=(0, 2.5))
     axes.set_xlim(0, _last_step(report))
-    ends = any(init.trace.compared < len(init.trace.errors) for init in report.inits)
+    ends = any(init.compared < len(init.trace.errors) for init in report.inits)
     until = " until x (right)" if ends else ""
     axes.set_title(f"Losses: the two differ by at most {distance:.1e}{until}", loc="left")
     handles = [
@@ -90,7 +90,7 @@ def plot_losses(axes: Axes, report: "RunReport") -> Axes:
     ]
     grey: dict[str, Any] = {"color": "#555555", "markeredgecolor": "#555555", "marker": "o"}
     scratch = grey | {"color": _pale("#555555"), "markerfacecolor": "#555555"}
-    handles.append(Line2D([], [], linewidth=3, label="scratch (numpy)", **scratch))
+    handles.append(Line2D([], [], linewidth=3, label=_name(report), **scratch))
     torch = grey | {"linestyle": "--", "markerfacecolor": "white"}
     handles.append(Line2D([], [], label="torch", **torch))
     _legend_below(axes, handles, columns=max(3, (len(handles) + 2) // 3))
@@ -99,9 +99,9 @@ def plot_losses(axes: Axes, report: "RunReport") -> Axes:
 
 def plot_errors(axes: Axes, report: "RunReport") -> Axes:
     """Draw the free run's worst gradient error of each step, and what was judged and allowed."""
-    for init, colour, marker in _styled(report):
+    for number, (init, colour, marker) in enumerate(_styled(report)):
         errors = np.array([error if error else np.nan for error in init.trace.errors])
-        steps, end = np.arange(len(errors)), init.trace.compared
+        steps, end = np.arange(len(errors)), init.compared
         axes.plot(
             steps[:end], errors[:end], color=colour, linewidth=0.7, alpha=0.75,
             label=f"{init.label} free run",
@@ -121,7 +121,7 @@ def plot_errors(axes: Axes, report: "RunReport") -> Axes:
             label=f"{init.label} judged",
         )  # fmt: skip  # data, then look
         if first := first_failing(init.failing):
-            _mark_failure(axes, init.label, first, colour)
+            _mark_failure(axes, number, init.label, first, colour)
     axes.set_yscale("log")
     axes.set(xlabel="step", ylabel="relative error of the worst gradient")
     axes.set_xlim(0, _last_step(report))
@@ -129,6 +129,10 @@ def plot_errors(axes: Axes, report: "RunReport") -> Axes:
     axes.set_title(f"Gradients: distance between the two{allowed}", loc="left")
     _legend_below(axes, _error_handles(report), columns=2)
     return axes
+
+
+def _name(report: "RunReport") -> str:
+    return "scratch (numpy)" if report.subject == "scratch" else f"{report.subject} (yours)"
 
 
 def _pale(colour: str) -> tuple[float, float, float, float]:
@@ -143,11 +147,12 @@ def _legend_below(axes: Axes, handles: list[Line2D], columns: int) -> None:
     )  # fmt: skip  # where, then how
 
 
-def _mark_failure(axes: Axes, label: str, first: Judgement, colour: str) -> None:
+def _mark_failure(axes: Axes, number: int, label: str, first: Judgement, colour: str) -> None:
+    """Mark the step, and say what is wrong there; one below the other, as they may coincide."""
     step = int(first.where.removeprefix("step ")) if first.where.startswith("step ") else 0
     axes.axvline(step, color=colour, linewidth=1)
     axes.annotate(
-        f"{label}: {first.quantity}\nfirst wrong at {first.where}", (step, 0.5),
+        f"{label}: {first.quantity}\nfirst wrong at {first.where}", (step, 0.75 - 0.1 * number),
         xycoords=("data", "axes fraction"), xytext=(6, 0), textcoords="offset points",
         color=colour, fontsize=9,
     )  # fmt: skip  # what, where, look
@@ -164,7 +169,7 @@ def _error_handles(report: "RunReport") -> list[Line2D]:
                 label="allowed by rounding",
             ),
         ]  # fmt: skip  # as above
-    if any(init.trace.compared < len(init.trace.errors) for init in report.inits):
+    if any(init.compared < len(init.trace.errors) for init in report.inits):
         flips = any(init.trace.flip is not None for init in report.inits)
         label = "ReLU flip: inconclusive" if flips else "inconclusive from here"
         cross = Line2D([], [], color=grey, marker="x", linestyle="none", mew=2, label=label)
@@ -178,7 +183,7 @@ def _styled(report: "RunReport") -> list[tuple["InitReport", str, str]]:
 
 def _distance(init: "InitReport") -> float:
     """Largest difference of the losses, as far as the free run is compared."""
-    difference = np.abs(np.subtract(init.trace.scratch, init.trace.torch))[: init.trace.compared]
+    difference = np.abs(np.subtract(init.trace.scratch, init.trace.torch))[: init.compared]
     return float(np.nanmax(difference, initial=0.0))
 
 

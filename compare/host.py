@@ -13,7 +13,7 @@ IMPORT_LIMIT = 2.0
 
 def serve(
     connection: Connection, path: Path, name: str | None, given: dict[str, Any],
-    definitions_only: bool, memory: int,
+    sizes: tuple[int, ...], definitions_only: bool, memory: int,
 ) -> None:  # fmt: skip  # a call across processes
     """Load the network in `path`, say what it is, and answer for it until nobody asks.
 
@@ -39,7 +39,7 @@ def serve(
             watch.start()
         module = source.load(definitions_only=definitions_only)
         found = find_network(module, name, path)
-        net, call = build(found, given)
+        net, call = build(found, given, sizes)
         candidate = Candidate(net)
     except InputError as error:
         connection.send(("refused", str(error)))

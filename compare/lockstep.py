@@ -1,6 +1,6 @@
 """Both stacks, step by step at the same time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor
 
 import scratch
 import torch_ref
+from compare.candidate import Candidate
 
 Array = NDArray[np.floating[Any]]
 
@@ -31,6 +32,7 @@ class ScratchStack:
 
     def __init__(self, net: scratch.MultiLayerNet, optimizer: scratch.SGD) -> None:
         self.net = net
+        self.candidate = Candidate(net)
         self.optimizer = optimizer
         self.grads: dict[str, Array] = {}
         self.loss = float("nan")
@@ -43,6 +45,30 @@ class ScratchStack:
         self.active = [~layer.mask for layer in layers if isinstance(layer, scratch.Relu)]
         self.optimizer.update(self.net.params, self.grads)
         self.loss = self.net.loss(x, t)
+
+
+class CandidateStack:
+    """A network of the user's, trained by plain SGD; the attributes are those of ScratchStack.
+
+    What its ReLU let pass is not seen, and `active` stays empty.
+    """
+
+    def __init__(self, candidate: Candidate, params: Mapping[str, Array], lr: float) -> None:
+        self.candidate = candidate
+        self.lr = lr
+        self.grads: Mapping[str, Array] = {}
+        self.loss = float("nan")
+        self.active: list[NDArray[np.bool_]] = []
+        candidate.write(params)
+
+    def step(self, x: Array, t: NDArray[Any]) -> None:
+        """Train on one batch."""
+        self.grads = self.candidate.gradient(x, t)
+        params = self.candidate.read()
+        for key, grad in self.grads.items():
+            params[key] -= self.lr * grad.astype(params[key].dtype)
+        self.candidate.write(params)
+        self.loss = self.candidate.loss(x, t)
 
 
 class TorchStack:

@@ -32,6 +32,7 @@ class Options:
     device: str
     judge: str
     out: Path
+    candidate: str | None = None
 
 
 class _Help(argparse.HelpFormatter):
@@ -102,6 +103,11 @@ def parse_options(argv: Sequence[str] | None) -> Options:
         choices=["auto", "every", "none"],
         default="auto",
         help="auto: steps 0, 1, 3, 10, 30, ..., the last, and where the two stand out",
+    )
+    add(
+        "--candidate",
+        metavar="FILE[:NAME]",
+        help="train the network of this file, which is run with your rights, in place of scratch",
     )
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="folder for the results")
     # fmt: on

@@ -26,6 +26,7 @@ class Progress:
 
     def __init__(self, options: Options) -> None:
         self.steps = options.steps
+        self.ours = "yours" if options.candidate else "scratch"
         self.labels = [label for label, _ in options.init]
         self.bar = Bar(
             TextColumn("step"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(),
@@ -37,7 +38,7 @@ class Progress:
         self.bar.start()
         for labels in _groups(self.labels):
             self._say(f"{'loss':>6}" + "".join(f"{label:>18}" for label in labels))
-            self._say(f"{'step':>6}" + f"{'scratch':>10}{'torch':>8}" * len(labels))
+            self._say(f"{'step':>6}" + f"{self.ours:>10}{'torch':>8}" * len(labels))
         return self
 
     def __exit__(

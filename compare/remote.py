@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +14,7 @@ import psutil
 from compare.candidate import LABELS, Array, Candidate, Float64, Targets
 from compare.errors import InputError
 from compare.host import IMPORT_LIMIT, serve
+from compare.source import SIZES
 
 BUILD_LIMIT = 30.0
 """Seconds for importing what the file imports, and building the network."""
@@ -28,6 +29,10 @@ ROOM = 4_000_000_000
 """Addresses, hardly any of them memory, that Python with numpy reserves before it does anything."""
 
 
+class CandidateError(RuntimeError):
+    """What the network of a file raised, or how its process ended."""
+
+
 class RemoteCandidate(Candidate):
     """The network of a file, with the methods of Candidate.
 
@@ -39,6 +44,8 @@ class RemoteCandidate(Candidate):
         The class in it; the one that fits if None.
     given : mapping
         Arguments of its constructor.
+    sizes : sequence of int
+        Features, hidden units, classes of the network that is to be built.
 
     Attributes
     ----------
@@ -53,15 +60,21 @@ class RemoteCandidate(Candidate):
         The file, the class or its arguments cannot be used.
     """
 
-    def __init__(self, path: Path, name: str | None, given: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        name: str | None,
+        given: Mapping[str, Any],
+        sizes: Sequence[int] = SIZES,
+    ) -> None:
         remarks: list[str] = []
         self._lost: tuple[str, str, str] | None = None
-        self._start(path, name, given, definitions_only=False)
+        self._start(path, name, given, sizes, definitions_only=False)
         answer = self._receive(BUILD_LIMIT)
         if answer[0] == "busy":
             remarks.append(f"line {answer[1]} is still at work {IMPORT_LIMIT:g} s after import")
             self.close()
-            self._start(path, name, given, definitions_only=True)
+            self._start(path, name, given, sizes, definitions_only=True)
             answer = self._receive(BUILD_LIMIT)
         if answer[0] != "built":
             self.close()
@@ -78,6 +91,7 @@ class RemoteCandidate(Candidate):
         self.targets = LABELS
         self.spoiled: list[str] = []
         self.not_judged = ""
+        self.output = "logits"
 
     def __enter__(self) -> "RemoteCandidate":
         return self
@@ -125,7 +139,8 @@ class RemoteCandidate(Candidate):
 
     def outputs(self, x: Array) -> dict[str, Array]:
         """Return what can be seen of the forward pass."""
-        return self._ask("outputs", x)  # type: ignore[no-any-return]  # as above
+        seen = self._ask("outputs", x)
+        return {self.output if name == "logits" else name: value for name, value in seen.items()}
 
     def after_other(self, before: str, other: Array, method: str, x: Array, t: Targets) -> Any:
         """Return loss or gradient of `x`, in the array in which `before` was just given `other`."""
@@ -144,14 +159,20 @@ class RemoteCandidate(Candidate):
         return self._ask("changed_since", dict(params))  # type: ignore[no-any-return]  # as above
 
     def _start(
-        self, path: Path, name: str | None, given: Mapping[str, Any], *, definitions_only: bool
+        self,
+        path: Path,
+        name: str | None,
+        given: Mapping[str, Any],
+        sizes: Sequence[int],
+        *,
+        definitions_only: bool,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         memory = ROOM + int(MEMORY_SHARE * psutil.virtual_memory().available)
         self._process = context.Process(
             target=serve,
-            args=(theirs, path, name, dict(given), definitions_only, memory),
+            args=(theirs, path, name, dict(given), tuple(sizes), definitions_only, memory),
             daemon=True,
         )
         self._process.start()
@@ -167,7 +188,7 @@ class RemoteCandidate(Candidate):
         else:
             answer = self._receive(CALL_LIMIT)
         if answer[0] == "raised":
-            raise type(answer[1], (RuntimeError,), {})(answer[2])
+            raise type(answer[1], (CandidateError,), {})(answer[2])
         self.spoiled += answer[2]
         self.not_judged = answer[3]
         return answer[1]
@@ -191,3 +212,16 @@ class RemoteCandidate(Candidate):
         how = f"by signal {-code}" if code and code < 0 else f"with exit status {code}"
         self._lost = "raised", "ChildProcessError", f"the process of the network ended {how}"
         return self._lost
+
+
+def file_and_name(text: str) -> tuple[Path, str | None]:
+    """Return the file and the name of FILE[:NAME]."""
+    path, name = Path(text), None
+    if not path.exists() and ":" in text:
+        before, _, name = text.rpartition(":")
+        path = Path(before)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: {'is a folder; name a file' if path.is_dir() else 'no such file'}"
+        )
+    return path.resolve(), name

@@ -20,22 +20,21 @@ if __name__ == "__main__":
 
     sys.exit(main(["run", *sys.argv[1:]]))
 
-import numpy as np
 import torch
 
-import scratch
 import torch_ref
 from compare.data import Data, load_data
 from compare.errors import InputError
 from compare.figure import draw_run, png
 from compare.files import prepare_folder, write_beside
-from compare.lockstep import ScratchStack, Side, TorchStack, lockstep
+from compare.lockstep import Side, TorchStack, lockstep
 from compare.memory import check_memory
 from compare.options import Options, parse_options
 from compare.plan import draw_plan, spaced_steps, weight_rng
 from compare.progress import Progress, say
 from compare.reference import Reference
 from compare.run_report import RunReport, collect
+from compare.subject import Subject, scratch_subject, subject_of
 from compare.threads import one_thread_each
 from compare.trial import Trial
 
@@ -44,25 +43,31 @@ SHAPE, CLASSES = (60_000, 784), 10  # of MNIST; the embedded digits are fewer
 Show = Callable[[int, Sequence[Trial]], None]
 
 
-def experiment(options: Options, data: Data, show: Show) -> list[Trial]:
-    """Train every init on both stacks, judge as asked, and return what was recorded."""
+def experiment(
+    options: Options, data: Data, show: Show, subject: Subject | None = None
+) -> list[Trial]:
+    """Train every init on both stacks, judge as asked, and return what was recorded.
+
+    What stands beside torch is scratch, or the `subject` of --candidate.
+    """
+    subject = subject or scratch_subject(options, data.x.shape[1], CLASSES)
     dtype, device = getattr(torch, options.dtype), options.device
-    sizes = (data.x.shape[1], *options.hidden, CLASSES)
-    network = (sizes[0], sizes[1:-1], sizes[-1], options.activation)
+    sizes, activation, decay = subject.sizes, subject.activation, subject.weight_decay_lambda
+    network = (sizes[0], sizes[1:-1], sizes[-1], activation)
     plan = draw_plan(sizes, len(data.x), options.steps, options.batch_size, seed=options.seed)
-    reference = Reference(sizes, options.activation, dtype=dtype, device=device)
+    reference = Reference(sizes, activation, decay, dtype=dtype, device=device)
     judged = {"auto": spaced_steps(options.steps), "every": range(options.steps), "none": ()}
     steps, given = judged[options.judge], data.judge()
 
     trials = []
     for label, std in options.init:
-        net = scratch.MultiLayerNet(
-            *network, std, rng=weight_rng(plan.seed), dtype=np.dtype(options.dtype)
+        twin = torch_ref.MultiLayerNet(
+            *network, std, decay, draws=plan.draws, dtype=dtype, device=device
         )
-        twin = torch_ref.MultiLayerNet(*network, std, draws=plan.draws, dtype=dtype, device=device)
-        ours = ScratchStack(net, scratch.SGD(options.lr))
+        ours = subject.stack(std, weight_rng(plan.seed), options)
         theirs = TorchStack(twin, torch.optim.SGD(twin.parameters(), options.lr))
-        trials.append(Trial(label, ours, theirs, reference, options.lr, steps, given))
+        judging = reference, options.lr, steps, given, subject.convention
+        trials.append(Trial(label, ours, theirs, *judging))
 
     ours_side = Side(data.x, data.t, [trial.ours for trial in trials])
     torch_side = Side(data.torch_x, data.torch_t, [trial.theirs for trial in trials])
@@ -83,9 +88,9 @@ def run(options: Options) -> RunReport:
     with warnings.catch_warnings(), one_thread_each(), exact as settings:
         data = load_data(options.data, options.data_root, options.dtype, options.device, say)
         say(data.title)
-        with Progress(options) as progress:
-            trials = experiment(options, data, progress.show)
-    report = collect(options, data, trials, settings)
+        with subject_of(options, SHAPE[1], CLASSES) as subject, Progress(options) as progress:
+            trials = experiment(options, data, progress.show, subject)
+            report = collect(options, data, trials, settings, subject.name)
     try:
         write_beside(options.out / FIGURE, png(draw_run(report)))
         write_beside(options.out / REPORT, report.to_json().encode())

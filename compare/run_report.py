@@ -55,6 +55,11 @@ class InitReport:
     units: list[int]
 
     @property
+    def compared(self) -> int:
+        """The steps over which the free run means something: all, where a mistake was found."""
+        return len(self.trace.errors) if self.failing else self.trace.compared
+
+    @property
     def closing_losses(self) -> tuple[float, float]:
         """Mean loss of the last 100 steps, scratch and torch."""
         return float(np.mean(self.trace.scratch[-run_wording.LAST :])), float(
@@ -72,6 +77,7 @@ class RunReport:
     environment: dict[str, Any]
     sizes: tuple[int, ...]
     inits: tuple[InitReport, ...]
+    subject: str = "scratch"
 
     @property
     def verdict(self) -> Verdict:
@@ -100,7 +106,11 @@ class RunReport:
 
 
 def collect(
-    options: Options, data: Data, trials: Sequence[Trial], settings: dict[str, Any]
+    options: Options,
+    data: Data,
+    trials: Sequence[Trial],
+    settings: dict[str, Any],
+    subject: str = "scratch",
 ) -> RunReport:
     """Gather the report of a run that is over."""
     inits = tuple(
@@ -131,4 +141,5 @@ def collect(
         environment=environment() | {"cuda_settings": settings},
         sizes=trials[0].candidate.sizes,
         inits=inits,
+        subject=subject,
     )

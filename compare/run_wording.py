@@ -19,12 +19,13 @@ LAST = 100
 
 def run_text(report: "RunReport") -> str:
     """Return the text that closes a run."""
+    ours = "scratch" if report.subject == "scratch" else "yours"
     width = max(8, *(len(init.label) for init in report.inits)) + 1
     last = min(LAST, len(report.inits[0].trace.scratch))
     lines = [
         "",
         f"{f'mean loss of the last {last}':>{width + 17}}   worst judged",
-        f"{'init':<{width}}{'scratch':>8}{'torch':>9}{'error':>9}{'allowed':>9}  {'judged':<10}"
+        f"{'init':<{width}}{ours:>8}{'torch':>9}{'error':>9}{'allowed':>9}  {'judged':<10}"
         f"{'verdict':<9} worst at",
         *(_row(init, width) for init in report.inits),
         "",
@@ -61,9 +62,11 @@ def free_run_text(init: "InitReport") -> str:
     lost = np.flatnonzero(~np.isfinite(trace.scratch) | ~np.isfinite(trace.torch))
     if lost.size:
         return f"a loss is not finite from step {lost[0]} on: nothing after it can be judged"
-    worst = max(trace.errors[: trace.compared], default=0.0)
-    losses = np.abs(np.subtract(trace.scratch, trace.torch))[: trace.compared]
+    worst = max(trace.errors[: init.compared], default=0.0)
+    losses = np.abs(np.subtract(trace.scratch, trace.torch))[: init.compared]
     within = f"gradients within {worst:.1e}, losses {losses.max(initial=0.0):.1e}"
+    if init.failing:
+        return f"free run: {within}, all {steps} steps"
     if trace.flip is not None:
         return (
             f"free run: {within}, up to step {trace.flip}: there a ReLU takes the other side, and "

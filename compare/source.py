@@ -19,22 +19,26 @@ import numpy as np
 
 from compare.errors import InputError
 
-FEATURES, HIDDEN, CLASSES = 11, (13, 6), 5
-"""Sizes of the network that is built: pairwise different, none a ratio of two others."""
+SIZES = (11, 13, 6, 5)
+"""Features, hidden units and classes of the network that is built: pairwise different, none a ratio
+of two others."""
 
-SIZES = [FEATURES, *HIDDEN, CLASSES]
-CALLED: tuple[tuple[Any, str], ...] = (
-    (FEATURES, "input_size n_in n_input n_inputs input_dim in_features n_features D"),
-    (HIDDEN[0], "hidden_size n_hidden hidden_dim hidden_units H"),
-    (list(HIDDEN), "hidden_size_list hidden_sizes hidden hidden_dims hidden_layers"),
-    (CLASSES, "output_size n_out n_output n_outputs n_classes num_classes output_dim classes C"),
-    (SIZES, "sizes layers layer_dims layer_sizes dims"),
-    (0.01, "weight_init_std std"),
-    ("relu", "activation"),
-    (0, "seed"),
-)
-BY_NAME = {name: value for value, names in CALLED for name in names.split()}
-"""What the arguments of constructors are called, and what is passed for them."""
+
+def by_name(sizes: Sequence[int]) -> dict[str, Any]:
+    """Return what is passed for the arguments of constructors, by what these are called."""
+    features, *hidden, classes = sizes
+    called: tuple[tuple[Any, str], ...] = (
+        (features, "input_size n_in n_input n_inputs input_dim in_features n_features D"),
+        (hidden[0] if hidden else classes, "hidden_size n_hidden hidden_dim hidden_units H"),
+        (hidden, "hidden_size_list hidden_sizes hidden hidden_dims hidden_layers"),
+        (classes, "output_size n_out n_output n_outputs n_classes num_classes output_dim C"),
+        (list(sizes), "sizes layers layer_dims layer_sizes dims"),
+        (0.01, "weight_init_std std"),
+        ("relu", "activation"),
+        (0, "seed"),
+    )
+    return {name: value for value, names in called for name in names.split()}
+
 
 METHODS = ("gradient", "loss")
 
@@ -236,7 +240,7 @@ def _offer(module: types.ModuleType) -> str:
     return f"there is {', '.join(names)}" if names else "no class there has gradient and loss"
 
 
-def build(cls: Any, given: Mapping[str, Any]) -> tuple[Any, str]:
+def build(cls: Any, given: Mapping[str, Any], sizes: Sequence[int]) -> tuple[Any, str]:
     """Return an instance and the call that made it.
 
     Arguments are filled by `given`, then by their names; of others without a default, the values
@@ -255,19 +259,19 @@ def build(cls: Any, given: Mapping[str, Any]) -> tuple[Any, str]:
         raise InputError(
             f"--arg {unknown[0]}: {cls.__name__} takes {', '.join(parameters) or 'no arguments'}"
         )
-    values = dict(given)
-    open_ = []
+    values, named, open_ = dict(given), by_name(sizes), list[str]()
+    shapes = {name for name, value in named.items() if value not in (0.01, "relu", 0)}
     for name, parameter in parameters.items():
         if name in values or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
-        if name in BY_NAME and (parameter.default is parameter.empty or name in SHAPES):
-            values[name] = BY_NAME[name]
+        if name in named and (parameter.default is parameter.empty or name in shapes):
+            values[name] = named[name]
         elif name in ("rng", "generator"):
             values[name] = np.random.default_rng(0)
         elif parameter.default is parameter.empty:
             open_.append(name)
     if open_:
-        values |= _tried(cls, parameters, values, open_)
+        values |= _tried(cls, parameters, values, open_, sizes)
     try:
         net = _call(cls, parameters, values)
     except (Exception, SystemExit) as error:
@@ -278,17 +282,16 @@ def build(cls: Any, given: Mapping[str, Any]) -> tuple[Any, str]:
     return net, f"{cls.__name__}({_text(values)})"
 
 
-SHAPES = {name for name, value in BY_NAME.items() if value in (FEATURES, HIDDEN[0], CLASSES, SIZES)}
-
-
 def _tried(
     cls: Callable[..., Any],
     parameters: Mapping[str, inspect.Parameter],
     values: Mapping[str, Any],
     names: Sequence[str],
+    sizes: Sequence[int],
 ) -> dict[str, Any]:
     """Return values for the arguments `names` with which a network comes out."""
-    options: tuple[Any, ...] = (FEATURES, HIDDEN[0], CLASSES, list(HIDDEN), SIZES, 0.01)
+    features, *hidden, classes = sizes
+    options = (features, hidden[0] if hidden else classes, classes, hidden, list(sizes), 0.01)
     for choice in itertools.permutations(options, len(names)):
         tried = dict(zip(names, choice, strict=True))
         try:

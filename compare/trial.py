@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import torch_ref
-from compare.candidate import Candidate
 from compare.judge import judge_update, judge_values
 from compare.judgement import Judgement, Verdict, judge_elements, judge_fact, judge_tensor
-from compare.lockstep import ScratchStack, Side, TorchStack
+from compare.lockstep import CandidateStack, ScratchStack, Side, TorchStack
 from compare.record import Ledger, Trace
-from compare.reference import Reference
+from compare.reference import PYTORCH, Convention, Reference
 from compare.rounding import Rounding, expected_rounding, kink_rows
 
 Array = NDArray[np.floating[Any]]
@@ -28,7 +27,7 @@ class Move:
     """What one stack did in one step: parameters, gradients there, parameters and loss after."""
 
     before: dict[str, Array]
-    grads: dict[str, Array]
+    grads: Mapping[str, Array]
     after: dict[str, Array]
     loss: float
 
@@ -51,7 +50,7 @@ class Trial:
     ----------
     label : str
         Of the initialisation, as printed.
-    ours, theirs : ScratchStack, TorchStack
+    ours, theirs : ScratchStack or CandidateStack, TorchStack
         The candidate and what it is drawn beside.
     reference : Reference
         torch_ref in the dtype and on the device of the run, evaluated at the candidate's
@@ -62,26 +61,30 @@ class Trial:
         The steps to judge.
     given : iterable of Judgement
         What is known of the data before the first step.
+    convention : Convention
+        That the candidate follows.
     """
 
     def __init__(
         self,
         label: str,
-        ours: ScratchStack,
+        ours: ScratchStack | CandidateStack,
         theirs: TorchStack,
         reference: Reference,
         lr: float,
         judged: Collection[int],
         given: Iterable[Judgement] = (),
+        convention: Convention = PYTORCH,
     ) -> None:
         self.label = label
         self.ours = ours
         self.theirs = theirs
-        self.candidate = Candidate(ours.net)
+        self.candidate = ours.candidate
         self.dtype = self.candidate.dtype
         self.reference = reference
         self.lr = lr
         self.judged = judged
+        self.convention = convention
         self.trace = Trace()
         self.ledger = Ledger()
         self._state = self.candidate.read(), self.theirs.params()
@@ -112,7 +115,7 @@ class Trial:
 
     def distinct_units(self) -> list[int]:
         """Return how many units of each layer differ from each other in weights or bias."""
-        params = self.candidate.params
+        params = self.candidate.read()
         layers = range(1, len(self.candidate.sizes))
         columns = [np.vstack([params[f"W{i}"], params[f"b{i}"]]) for i in layers]
         return [np.unique(array, axis=1).shape[1] for array in columns]
@@ -127,7 +130,10 @@ class Trial:
         apart = not any(np.shares_memory(a, b) for a, b in pairs)
         return [
             judge_fact("aliasing", "params", where, apart, "two parameters share one array"),
-            *(judge_elements("init", key, where, params[key], given[key], 0.0) for key in params),
+            *(
+                judge_elements("init", key, where, self._state[0][key], given[key], 0.0)
+                for key in params
+            ),
         ]
 
     def _record_free_run(self, step: Step) -> bool:
@@ -143,7 +149,7 @@ class Trial:
         )
         if trace.flip is None and trace.apart is None:
             masks = zip(self.ours.active, self.theirs.active, strict=True)
-            if any(not np.array_equal(a, b) for a, b in masks):
+            if self.ours.active and any(not np.array_equal(a, b) for a, b in masks):
                 trace.flip = step.number
             elif stands_out:
                 trace.apart = step.number
@@ -169,7 +175,7 @@ class Trial:
         detail = "holds other samples or targets than the plan says"
         data = judge_fact("data", "batch", where, same_data, detail)
 
-        e = self.reference.evaluate(move.before, x, t)
+        e = self.reference.evaluate(move.before, x, t, self.convention)
         rounding = expected_rounding(e, dtype)
         keep = ~kink_rows(e, rounding)
         if not e.is_finite:
@@ -184,7 +190,7 @@ class Trial:
             # gives, and judge gradient() on the other rows.
             own = self._judge_own(move.grads, self.candidate.gradient(x, t), rounding, where)
             x, t = x[keep], t[keep]
-            e = self.reference.evaluate(move.before, x, t)
+            e = self.reference.evaluate(move.before, x, t, self.convention)
             rounding = expected_rounding(e, dtype)
             grads = self.candidate.gradient(x, t)
         return [
@@ -196,7 +202,7 @@ class Trial:
         ]
 
     def _judge_own(
-        self, used: dict[str, Array], given: dict[str, Float64], rounding: Rounding, where: str
+        self, used: Mapping[str, Array], given: dict[str, Float64], rounding: Rounding, where: str
     ) -> list[Judgement]:
         """Judge the gradients that the step used against those that the network gives again."""
         detail = "of the update is not what gradient(x, t) gives"
@@ -208,7 +214,7 @@ class Trial:
 
     def _judge_loss(self, step: Step, where: str) -> list[Judgement]:
         """Judge the recorded loss, of the same batch after the update; if it is off, from where."""
-        e = self.reference.evaluate(step.ours.after, *step.batch, gradients=False)
+        e = self.reference.evaluate(step.ours.after, *step.batch, self.convention, gradients=False)
         rounding = expected_rounding(e, self.dtype)
         loss = judge_values({"loss": step.ours.loss}, e, rounding, where)
         if loss[0].verdict is Verdict.SAME:

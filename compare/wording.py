@@ -83,7 +83,8 @@ def divergence_text(first: Judgement, judgements: Sequence[Judgement], layers: i
     if others and not any(j.fails for j in others):
         lines.append(f"  elsewhere  right, on {len(others)} other stimuli")
     here = [j for j in judgements if j.where == first.where]
-    right = [j.quantity for j in here if j.verdict is Verdict.SAME and j.norm]
+    alike = [j for j in here if j.stack == first.stack]
+    right = [j.quantity for j in alike if j.verdict is Verdict.SAME and j.norm]
     wrong = [j.quantity for j in here if j.verdict is not Verdict.SAME and j is not first]
     if right:
         lines += paragraph("agree      " + _names(right), "  ", hang=11)

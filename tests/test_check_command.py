@@ -319,3 +319,60 @@ def test_module_and_console_script_from_another_folder(tmp_path):
     (tmp_path / "compare.py").write_text("")
     done = subprocess.run([*command, path.name], cwd=tmp_path, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+# in the place of scratch
+
+TRAIN = ["--data", "digits", "--steps", "12", "--batch-size", "16", "--hidden", "20"]
+
+
+def train(capsys, tmp_path, path, *more):
+    status = cli.main(
+        ["run", *TRAIN, "--candidate", str(path), "--out", str(tmp_path / "out"), *more]
+    )
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_candidate_is_trained_beside_torch(capsys, tmp_path):
+    status, out, _ = train(capsys, tmp_path, write(tmp_path, right=RIGHT))
+    assert status == 0, out
+    built = "TwoLayerNet(input_size=784, hidden_size=20, output_size=10): SAME by itself, relu"
+    assert out.splitlines()[1] == built
+    assert out.splitlines()[3].split() == ["step", *["yours", "torch"] * 3]
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["subject"] == "TwoLayerNet"
+    assert report["sizes"] == [784, 20, 10]
+    cli.main(["run", *TRAIN, "--out", str(tmp_path / "scratch")])
+    scratch = json.loads((tmp_path / "scratch" / "report.json").read_text())
+    # The same draws and the same batches as scratch has: torch beside it takes the very same way.
+    for a, b in zip(report["inits"], scratch["inits"], strict=True):
+        assert a["trace"]["torch"] == b["trace"]["torch"]
+
+
+def test_candidate_that_is_wrong_is_placed_at_its_step(capsys, tmp_path):
+    status, out, _ = train(capsys, tmp_path, TESTS / "my_network.py")
+    assert status == 1
+    assert "First divergence: gradient b1, on step 0" in out
+    assert "every element is 1/16 times what it should be" in out
+    late = RIGHT.replace('"b1": dh.sum(axis=0)', '"b1": dh.sum(axis=0) * (1 + late())')
+    count = "calls = []\ndef late():\n    calls.append(0)\n    return 0.1 * (len(calls) > 200)\n"
+    status, out, _ = train(
+        capsys, tmp_path, write(tmp_path, late=late + count), "--judge", "every", "--steps", "220"
+    )
+    assert status == 1
+    assert "First divergence: gradient b1, on step " in out
+    assert "every element is 11/10 times what it should be" in out
+
+
+def test_candidate_that_cannot_be_trained_is_one_line(capsys, tmp_path):
+    small = write(tmp_path, small=RIGHT + "\nmine = TwoLayerNet(7, 6, 3)\n")
+    status, _, err = train(capsys, tmp_path, f"{small}:mine")
+    assert (status, "7-6-3 is built, and the data need 784-...-10" in err) == (2, True)
+    status, _, err = train(capsys, tmp_path, small, "--dtype", "float32")
+    assert (status, "computes in float64; choose --dtype float64" in err) == (2, True)
+    dies = RIGHT.replace("        dy = ", "        len(x) == 16 and 1 / 0\n        dy = ")
+    status, _, err = train(capsys, tmp_path, write(tmp_path, dies=dies))
+    assert (status, "ZeroDivisionError: division by zero" in err) == (2, True)
+    assert err.count("\n") == 1
+    assert train(capsys, tmp_path, tmp_path / "none.py")[0] == 2
