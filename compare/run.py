@@ -61,10 +61,10 @@ def experiment(
 
     trials = []
     for label, std in options.init:
+        ours = subject.stack(std, weight_rng(plan.seed), options)
         twin = torch_ref.MultiLayerNet(
             *network, std, decay, draws=plan.draws, dtype=dtype, device=device
         )
-        ours = subject.stack(std, weight_rng(plan.seed), options)
         theirs = TorchStack(twin, torch.optim.SGD(twin.parameters(), options.lr))
         judging = reference, options.lr, steps, given, subject.convention
         trials.append(Trial(label, ours, theirs, *judging))
