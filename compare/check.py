@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compare.candidate import LABELS, ONE_HOT, Candidate, Network
+from compare.containment import contained
 from compare.examination import ACTIVATIONS, Examination
 from compare.remote import RemoteCandidate
 from compare.report import Report
@@ -32,6 +33,7 @@ def check_network(
     activation: str | None = None,
     weight_decay_lambda: float | None = None,
     targets: str | None = None,
+    init: str | float | None = None,
     seed: int = 0,
 ) -> Report:
     """Judge whether `net` computes what PyTorch computes.
@@ -55,6 +57,9 @@ def check_network(
         name if not given, else 0.
     targets : {'labels', 'one-hot'}, optional
         What `net` takes as `t`; found by trying if not given.
+    init : {'he', 'xavier'} or float, optional
+        The rule, or the standard deviation, by which the weights that `net` has were drawn; judged
+        at six standard errors of the sample.
     seed : int
         Of the generator behind all stimuli.
 
@@ -76,22 +81,29 @@ def check_network(
     if targets not in (None, LABELS, ONE_HOT):
         raise ValueError(f"targets must be {LABELS!r} or {ONE_HOT!r}, not {targets!r}")
     decay = _decay(net, weight_decay_lambda)
+    _see_rule(init)
     own = candidate.read()
     batch = None if x is None and t is None else _own_batch(candidate, own, x, t)
     try:
-        return _examine(candidate, decay, seed, activation, targets, batch)[1]
+        with contained():
+            return _examine(candidate, decay, seed, activation, targets, batch, init)[1]
     finally:
         candidate.write(own)
 
 
-def check_candidate(candidate: RemoteCandidate, *, seed: int = 0) -> Report:
+def check_candidate(
+    candidate: RemoteCandidate, *, init: str | float | None = None, seed: int = 0
+) -> Report:
     """Judge the network of a file, in its own process, as `check_network` does."""
-    return examined(candidate, seed=seed)[1]
+    return examined(candidate, init=init, seed=seed)[1]
 
 
-def examined(candidate: RemoteCandidate, *, seed: int = 0) -> tuple[Examination, Report]:
+def examined(
+    candidate: RemoteCandidate, *, init: str | float | None = None, seed: int = 0
+) -> tuple[Examination, Report]:
     """Return what was found out about the network of a file, and the report."""
-    return _examine(candidate, _decay(candidate, None), seed)
+    _see_rule(init)
+    return _examine(candidate, _decay(candidate, None), seed, init=init)
 
 
 def _examine(
@@ -101,10 +113,11 @@ def _examine(
     activation: str | None = None,
     targets: str | None = None,
     batch: Stimulus | None = None,
+    init: str | float | None = None,
 ) -> tuple[Examination, Report]:
     with one_thread_each():
         examination = Examination(candidate, decay, np.random.default_rng(seed))
-        return examination, replace(examination.run(activation, targets, batch), seed=seed)
+        return examination, replace(examination.run(activation, targets, batch, init), seed=seed)
 
 
 def assert_parity(
@@ -135,6 +148,14 @@ def assert_parity(
     report = check_network(net, x, t, **options)
     if report.exit_code(strict=strict):
         raise AssertionError(report.text(strict=strict))
+
+
+def _see_rule(init: str | float | None) -> None:
+    """Raise ValueError where `init` is no rule."""
+    if init not in (None, "he", "xavier") and not (
+        isinstance(init, Real) and math.isfinite(init) and float(init) > 0
+    ):
+        raise ValueError(f"init must be 'he', 'xavier' or a number above 0, not {init!r}")
 
 
 def _decay(net: object, given: float | None) -> float:

@@ -31,7 +31,7 @@ def check(arguments: Sequence[str]) -> int:
             from compare.check import check_candidate
 
             try:
-                report = check_candidate(candidate, seed=options.seed)
+                report = check_candidate(candidate, init=options.init, seed=options.seed)
             except (TypeError, ValueError) as error:
                 raise InputError(f"{path}: {error}") from error
     finally:
@@ -60,6 +60,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--arg", type=_argument, action="append", default=[], metavar="NAME=VALUE",
         help="an argument of the constructor; may be given again",
     )  # fmt: skip  # what, how, why
+    add(
+        "--init", type=_rule, metavar="RULE",
+        help="he, xavier or a standard deviation: judge the weights that the network starts with",
+    )  # fmt: skip  # as above
     add("--seed", type=int, default=0, metavar="N", help="of the stimuli (default: 0)")
     add("--strict", action="store_true", help="refuse conventions other than PyTorch's, and limits")
     add("--json", type=Path, metavar="FILE", help="write the whole report there")
@@ -75,6 +79,19 @@ def _argument(text: str) -> tuple[str, Any]:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return name, value
+
+
+def _rule(text: str) -> str | float:
+    """Return 'he', 'xavier' or a number above 0."""
+    if text.lower() in ("he", "xavier"):
+        return text.lower()
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected he, xavier or a number above 0, not {text!r}")
+    return value
 
 
 def _say(text: str) -> None:

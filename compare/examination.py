@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from compare.candidate import LABELS, ONE_HOT, Candidate
 from compare.conventions import capped, recognise
+from compare.initialisation import judge_init, name_rule
 from compare.judge import judge_values
 from compare.judgement import (
     Judgement,
@@ -58,14 +59,22 @@ class Examination:
         self.stimuli = Stimuli(candidate.sizes, candidate.dtype, rng)
         self.convention = PYTORCH
 
-    def run(self, activation: str | None, targets: str | None, batch: Stimulus | None) -> Report:
+    def run(
+        self,
+        activation: str | None,
+        targets: str | None,
+        batch: Stimulus | None,
+        init: str | float | None = None,
+    ) -> Report:
         """Examine the network, with a batch of the user's own beside the stimuli if given."""
+        given = self.candidate.read()
         plain = self.stimuli.plain()
         self.candidate.write(plain.params)
         self._first_call(plain, targets)
         found = self._identify(plain, activation)
         reference = self._reference(found[0])
-        facts = [*self._aliasing(plain), self._follows_params(plain, reference)]
+        facts = [] if init is None else judge_init(given, init)
+        facts += [*self._aliasing(plain), self._follows_params(plain, reference)]
         facts.append(self._stateless(plain, reference))
 
         stimuli, not_judged = self._stimuli(reference, batch)
@@ -83,7 +92,7 @@ class Examination:
             sizes=self.candidate.sizes,
             dtype=str(self.candidate.dtype),
             activation=found[0],
-            inferred=found[1],
+            inferred=tuple(filter(None, (*found[1], name_rule(given)))),
             verdict=overall([*facts, *judgements]),
             judgements=(*facts, *judgements),
             conventions=tuple(conventions),

@@ -321,6 +321,25 @@ def test_module_and_console_script_from_another_folder(tmp_path):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+# the weights that a network starts with
+
+
+def test_rule_of_the_weights_is_named_and_judged_when_declared(capsys, tmp_path):
+    small = write(tmp_path, small=RIGHT)
+    status, out, _ = check(capsys, small)
+    assert status == 0
+    assert "init std=0.01, ratio " in " ".join(out.split())
+    assert check(capsys, small, "--init", "0.01")[0] == 0
+    status, out, _ = check(capsys, small, "--init", "he")
+    assert status == 1
+    assert "First divergence: init W1, on the network as given" in out
+    assert "times the standard deviation of he" in " ".join(out.split())
+    status, _, err = check(capsys, small, "--init", "orthogonal")
+    assert (status, "expected he, xavier or a number above 0" in err) == (2, True)
+    uneven = write(tmp_path, uneven=RIGHT.replace('"b1": np.zeros', '"b1": np.ones'))
+    assert "init b1 is not 0" in check(capsys, uneven, "--init", "0.01")[1]
+
+
 # in the place of scratch
 
 TRAIN = ["--data", "digits", "--steps", "12", "--batch-size", "16", "--hidden", "20"]

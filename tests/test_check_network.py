@@ -1,12 +1,17 @@
 """check_network: right networks are SAME, planted bugs are seen and placed."""
 
 import json
+import random
+import sys
+import warnings
 
 import numpy as np
 import pytest
+import torch
 
 import compare.conventions
 from compare import assert_parity, check_network
+from compare.initialisation import judge_init, name_rule
 from compare.judgement import Verdict
 from planted import BUGS
 from scratch import Affine, MultiLayerNet, Relu, Sigmoid, SoftmaxWithLoss
@@ -634,3 +639,44 @@ def test_batch_that_says_nothing_is_refused_or_named(rng):
     on_the_edge[:, -1] = 0  # so that what each unit adds up cancels, up to rounding
     report = check_network(network, on_the_edge, [0, 1, 2])
     assert "not judged  your batch of 3 rows" in report.text()
+
+
+def test_rules_are_right_about_our_own_networks():
+    """Each rule holds for nets drawn by it, and no other is mistaken for it."""
+    for seed in range(20):
+        for rule in ("he", "xavier", 0.01):
+            network = MultiLayerNet(
+                100, [60, 50], 10, "relu", rule, rng=np.random.default_rng(seed)
+            )
+            for declared in ("he", "xavier", 0.01):
+                failing = [j for j in judge_init(network.params, declared) if j.fails]
+                assert bool(failing) == (declared != rule)
+            assert name_rule(network.params).startswith(
+                f"init {rule}" if isinstance(rule, str) else "init std=0.01"
+            )
+
+
+def test_caller_keeps_output_random_states_and_settings(capsys):
+    class Loud(MultiLayerNet):
+        def loss(self, x, t):
+            print("loss!")
+            print("loss!", file=sys.stderr)
+            np.random.seed(3)  # noqa: NPY002  # what such networks do
+            random.seed(3)
+            torch.manual_seed(3)
+            np.seterr(all="ignore")
+            torch.set_default_dtype(torch.float64)
+            warnings.simplefilter("ignore")
+            return super().loss(x, t)
+
+    def state():
+        return (
+            np.random.get_state()[1].tolist(), random.getstate(),  # noqa: NPY002  # as above
+            torch.get_rng_state().tolist(), torch.get_default_dtype(), np.geterr(),
+            list(warnings.filters), torch.get_num_threads(),
+        )  # fmt: skip  # a list
+
+    before = state()
+    assert check_network(Loud(*SIZES, rng=np.random.default_rng(1))).verdict is Verdict.SAME
+    assert state() == before
+    assert capsys.readouterr() == ("", "")
