@@ -11,6 +11,8 @@ It lies beside the packages and not in one of them, so that a project with a `co
         return TwoLayerNet(784, 50, 10)
 """
 
+import dataclasses
+import functools
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -55,10 +57,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def assert_parity() -> Callable[..., None]:
-    """Return `compare.assert_parity`."""
-    function: Callable[..., None] = _ours("compare.check").assert_parity
-    return function
+def assert_parity(pytestconfig: pytest.Config) -> Callable[..., None]:
+    """Return `compare.assert_parity`, with the conventions that the project accepts."""
+    return functools.partial(_ours("compare.check").assert_parity, accept=_accepted(pytestconfig))
 
 
 @pytest.fixture
@@ -86,7 +87,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if key not in reports:
         names = pyfuncitem._fixtureinfo.argnames
         net = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
-        reports[key] = _ours("compare.check").check_network(net, **options)
+        report = _ours("compare.check").check_network(net, **options)
+        reports[key] = dataclasses.replace(report, accepted=_accepted(pyfuncitem.config))
     _judge(reports[key], str(pyfuncitem.callspec.params["netparity_part"]), known, strict)
     return True
 
@@ -105,10 +107,15 @@ def _judge(report: Any, part: str, known: Mapping[str, str], strict: bool) -> No
             )
     if failing:
         pytest.xfail("; ".join(known[j.quantity] for j in failing))
-    if strict and report.conventions and part == PARTS[0]:
+    if set(report.conventions) - set(report.accepted) and strict and part == PARTS[0]:
         pytest.fail(report.text(strict=True))
     if not here:
         pytest.skip("nothing of this kind is judged in this network")
+
+
+def _accepted(config: pytest.Config) -> tuple[str, ...]:
+    accepted: tuple[str, ...] = _ours("compare.baseline").accepted_conventions(config.rootpath)
+    return accepted
 
 
 def _ours(name: str) -> ModuleType:

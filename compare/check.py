@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from numbers import Real
 from typing import Any
@@ -126,6 +127,7 @@ def assert_parity(
     t: ArrayLike | None = None,
     *,
     strict: bool = False,
+    accept: Collection[str] = (),
     **options: Any,
 ) -> None:
     """Raise AssertionError, with the report as its text, unless check_network says SAME.
@@ -136,6 +138,8 @@ def assert_parity(
         As for `check_network`.
     strict : bool
         Raise also where a convention other than PyTorch's, or a limit of range, was met.
+    accept : collection of str
+        Conventions, in the words of the report, that `strict` is not to refuse.
 
     Raises
     ------
@@ -145,7 +149,7 @@ def assert_parity(
         As `check_network` does.
     """
     __tracebackhide__ = True
-    report = check_network(net, x, t, **options)
+    report = replace(check_network(net, x, t, **options), accepted=tuple(accept))
     if report.exit_code(strict=strict):
         raise AssertionError(report.text(strict=strict))
 

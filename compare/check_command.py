@@ -5,11 +5,14 @@ import ast
 import importlib
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from compare.baseline import accepted_conventions
 from compare.errors import InputError
 from compare.files import write_beside
+from compare.first_look import first_look
 from compare.options import Parser
 from compare.remote import RemoteCandidate, file_and_name
 from compare.wording import paragraph
@@ -19,6 +22,7 @@ def check(arguments: Sequence[str]) -> int:
     """Run the command; return the exit status of the verdict."""
     options = _parse(arguments)
     path, name = file_and_name(options.file)
+    accepted = accepted_conventions(path.parent)
     # torch takes seconds to import, and the candidate's process as long to start: both at once.
     importing = threading.Thread(target=importlib.import_module, args=["compare.check"])
     importing.start()
@@ -27,16 +31,20 @@ def check(arguments: Sequence[str]) -> int:
             for remark in candidate.remarks:
                 _say(f"{path.name}: {remark}")
             _say(f"built {candidate.call}")
-            importing.join()
-            from compare.check import check_candidate
-
+            given = candidate.read()
             try:
+                _say(f"before PyTorch: {first_look(candidate)}")
+                importing.join()
+                from compare.check import check_candidate
+
+                candidate.write(given)
                 report = check_candidate(candidate, init=options.init, seed=options.seed)
             except (TypeError, ValueError) as error:
                 raise InputError(f"{path}: {error}") from error
     finally:
         importing.join()
-    print("\n" + report.text(strict=options.strict))
+    report = replace(report, accepted=accepted)
+    print("\n" + report.text(strict=options.strict, verbose=options.verbose), flush=True)
     if options.json:
         try:
             write_beside(options.json, report.to_json().encode())
@@ -66,6 +74,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip  # as above
     add("--seed", type=int, default=0, metavar="N", help="of the stimuli (default: 0)")
     add("--strict", action="store_true", help="refuse conventions other than PyTorch's, and limits")
+    add("--verbose", action="store_true", help="print every value on every stimulus, too")
     add("--json", type=Path, metavar="FILE", help="write the whole report there")
     return parser.parse_args(arguments)
 

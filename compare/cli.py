@@ -23,6 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with Interruption() as interruption:
         try:
             return _dispatch(arguments)
+        except BrokenPipeError:
+            sys.stdout = None  # whoever read has gone, and Python would try once more at its end
+            return 1
         except InputError as error:
             print(f"netparity: {_one_line(error)}", file=sys.stderr)
             return 2
@@ -61,9 +64,6 @@ def _run(arguments: Sequence[str]) -> int:
         report = run(options)
         print(report.text())
         print(f"\nwrote {options.out / FIGURE} and {options.out / REPORT}", flush=True)
-    except BrokenPipeError:
-        sys.stdout = None  # whoever read has gone, and Python would try once more at its end
-        return 1
     except (MemoryError, RuntimeError) as error:  # torch says RuntimeError, on CUDA too
         if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from compare.evaluation import PYTORCH, Convention, Evaluation
 from compare.judgement import Judgement, Verdict
-from compare.reference import PYTORCH, Convention, Evaluation
 
 Judge = Callable[[Convention, str | None], list[Judgement]]
 

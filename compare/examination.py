@@ -1,14 +1,16 @@
 """How a network is examined: called at all, identified, then judged on every stimulus."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compare.candidate import LABELS, ONE_HOT, Candidate
+from compare.candidate import Candidate
 from compare.conventions import capped, recognise
+from compare.evaluation import PYTORCH, Convention, Evaluation
+from compare.first_look import GIVEN, first_call, shared_arrays, slopes_text
 from compare.initialisation import judge_init, name_rule
 from compare.judge import judge_values
 from compare.judgement import (
@@ -19,14 +21,13 @@ from compare.judgement import (
     judge_tensor,
     overall,
 )
-from compare.reference import PYTORCH, Convention, Evaluation, Reference
+from compare.reference import Reference
 from compare.report import Report
 from compare.rounding import Rounding, expected_rounding
 from compare.stimuli import Stimuli, Stimulus, without_kink_rows
 
 Array = NDArray[np.floating[Any]]
 ACTIVATIONS = ("relu", "sigmoid", "tanh")
-GIVEN = "the network as given"
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,13 @@ class Examination:
         given = self.candidate.read()
         plain = self.stimuli.plain()
         self.candidate.write(plain.params)
-        self._first_call(plain, targets)
+        first_call(self.candidate, plain, targets)
         found = self._identify(plain, activation)
         reference = self._reference(found[0])
         facts = [] if init is None else judge_init(given, init)
-        facts += [*self._aliasing(plain), self._follows_params(plain, reference)]
+        facts += [*shared_arrays(self.candidate, plain), self._follows_params(plain, reference)]
         facts.append(self._stateless(plain, reference))
+        slopes = slopes_text(self.candidate, plain)
 
         stimuli, not_judged = self._stimuli(reference, batch)
         responses = [self._respond(stimulus) for stimulus in stimuli]
@@ -92,30 +94,12 @@ class Examination:
             sizes=self.candidate.sizes,
             dtype=str(self.candidate.dtype),
             activation=found[0],
-            inferred=tuple(filter(None, (*found[1], name_rule(given)))),
+            inferred=tuple(filter(None, (*found[1], name_rule(given), slopes))),
             verdict=overall([*facts, *judgements]),
             judgements=(*facts, *judgements),
             conventions=tuple(conventions),
             not_judged=not_judged,
         )
-
-    def _first_call(self, plain: Stimulus, targets: str | None) -> None:
-        """See that the network can be called at all, and find how it takes its targets."""
-        failures: list[BaseException] = []
-        for kind in (targets,) if targets else (LABELS, ONE_HOT):
-            self.candidate.targets = kind
-            try:
-                self.candidate.gradient(plain.x, plain.t)
-                self.candidate.loss(plain.x, plain.t)
-                self.candidate.outputs(plain.x)
-                return
-            except (Exception, SystemExit) as error:
-                failures.append(error)
-        self.candidate.targets = targets or LABELS
-        shapes = f"x {plain.x.shape} and t {self.candidate.given(plain.t).shape}"
-        reasons = [f"{type(failure).__name__}: {failure}" for failure in failures]
-        text = "; with one-hot t, ".join(dict.fromkeys(reasons))
-        raise ValueError(f"{self.candidate.name} fails on {shapes}: {text}") from failures[0]
 
     def _identify(self, plain: Stimulus, activation: str | None) -> tuple[str, tuple[str, ...]]:
         """Return the activation, and what was found about the network, by its forward alone."""
@@ -146,14 +130,6 @@ class Examination:
         if self.weight_decay_lambda:
             found.append(f"weight_decay_lambda {self.weight_decay_lambda:g}")
         return name, tuple(found)
-
-    def _aliasing(self, plain: Stimulus) -> Iterator[Judgement]:
-        for a, b in self.candidate.shared_params():
-            detail = f"is the same array as {a}: training one changes the other"
-            yield judge_fact("aliasing", b, GIVEN, False, detail)
-        for a, b in self.candidate.shared_gradients(plain.x, plain.t):
-            detail = f"is the array of {a} itself: an update in place would change it"
-            yield judge_fact("aliasing", f"gradient {b}", GIVEN, False, detail)
 
     def _follows_params(self, plain: Stimulus, reference: Reference) -> Judgement:
         """See that each weight is read: a change of it changes the loss where it should.

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compare.evaluation import Evaluation
 from compare.judgement import Judgement, judge_elements, judge_tensor
-from compare.reference import Evaluation
 from compare.rounding import Rounding, update_allowed
 
 Array = NDArray[np.floating[Any]]

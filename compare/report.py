@@ -37,6 +37,8 @@ class Report:
         What of the batch that was passed could not be judged, and why.
     seed : int
         Of the stimuli.
+    accepted : tuple of str
+        Conventions that `strict` is not to refuse.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Report:
     conventions: tuple[str, ...]
     not_judged: tuple[str, ...] = ()
     seed: int = 0
+    accepted: tuple[str, ...] = ()
 
     @property
     def first_divergence(self) -> Judgement | None:
@@ -60,18 +63,21 @@ class Report:
         """Where the network is not finite on a stress stimulus."""
         return tuple(judgement for judgement in self.judgements if judgement.is_limit)
 
+    def is_refused(self, *, strict: bool) -> bool:
+        """Whether it is SAME, and `strict` refuses a convention or a limit of range in it."""
+        exceptions = set(self.conventions) - set(self.accepted) or self.limits
+        return strict and self.verdict is Verdict.SAME and bool(exceptions)
+
     def exit_code(self, *, strict: bool = False) -> int:
         """Return 0 for SAME, 1 for DIFFERENT or UNSTABLE, 3 for INCONCLUSIVE.
 
-        With `strict`, conventions and limits of range make it 1.
+        With `strict`, conventions that are not accepted and limits of range make it 1.
         """
-        if strict and self.verdict is Verdict.SAME and (self.conventions or self.limits):
-            return 1
-        return EXIT[self.verdict]
+        return 1 if self.is_refused(strict=strict) else EXIT[self.verdict]
 
-    def text(self, *, strict: bool = False) -> str:
-        """Return the report in words."""
-        return wording.report_text(self, strict=strict)
+    def text(self, *, strict: bool = False, verbose: bool = False) -> str:
+        """Return the report in words; with `verbose`, every value on every stimulus."""
+        return wording.report_text(self, strict=strict, verbose=verbose)
 
     def to_json(self) -> str:
         """Return the report as strict JSON; numbers that are not finite become strings."""

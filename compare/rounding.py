@@ -20,12 +20,13 @@ that they do not average out: see `_correlation`.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from compare.reference import Evaluation
+from compare.evaluation import Evaluation
 
 Array = NDArray[np.float64]
 
@@ -40,6 +41,10 @@ POWER_STEPS = 20
 KINK_SAFETY = 8.0
 """A pre-activation within max(8, sqrt(fan_in)) u E of 0 may get the other sign in correct code:
 8 where sums are short, sqrt(fan_in) for the longer (Higham and Mary 2019, theorem 2.4)."""
+
+KINK_SHARE = 2.0
+"""A ReLU that switches within a finite difference shows in the difference of two step lengths at
+least once; twice leaves room for a second one."""
 
 FUSED = 2.0
 """float64 updates are judged in float64, whose own rounding doubles the bound."""
@@ -276,3 +281,28 @@ def update_allowed(after: Array, change: Array, dtype: DTypeLike) -> Array:
     ulp = np.spacing(np.abs(after).astype(dtype)).astype(np.float64)
     factor = FUSED if np.finfo(dtype).eps == np.finfo(np.float64).eps else 1.0
     return np.asarray(factor * (ulp / 2 + 2 * unit_roundoff(dtype) * np.abs(change)))
+
+
+def slope_allowed(losses: Sequence[float], step: float, n: int) -> float:
+    """Return how far (L(step/2) - L(-step/2)) / step may be from the slope of L at 0.
+
+    Central differences leave out f''' step^2 / 24, a third of how far they move from twice the
+    step. Where a ReLU switches at c < step / 2, they are off by s (1/2 - c / step), s the change of
+    slope, and move by s c / (2 step); the difference of the slopes on both sides, which should
+    halve with the step, misses that by s |1 - 3 c / step|: both together cover it.
+
+    Parameters
+    ----------
+    losses : sequence of float
+        L at -step, -step/2, 0, step/2, step, in float64; of order 1, as are the values before it.
+    step : float
+        The distance.
+    n : int
+        The longest sum in the network.
+    """
+    far_left, left, middle, right, far_right = losses
+    moved = (right - left) / step - (far_right - far_left) / (2 * step)
+    bend = (right - 2 * middle + left) / (step / 2)
+    far_bend = (far_right - 2 * middle + far_left) / step
+    rounding = SAFETY * math.sqrt(n) * 2.0**-53 * max(1.0, abs(middle)) / step
+    return KINK_SHARE * (abs(moved) + abs(far_bend - 2 * bend)) + rounding

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from compare.reference import Reference
 from compare.rounding import expected_rounding, kink_rows
+
+if TYPE_CHECKING:  # it imports torch, and batches can be drawn without
+    from compare.reference import Reference
 
 Array = NDArray[np.floating[Any]]
 
@@ -113,7 +115,7 @@ class Stimuli:
         params = self.params(bias_std=0.0)
         return Stimulus(f"{rows} rows, {len(x[::2])} blank", params, x, t)
 
-    def saturated(self, reference: Reference) -> Stimulus:
+    def saturated(self, reference: "Reference") -> Stimulus:
         """Hidden weights four times as large; logits as large as a trained network's."""
         x, t = self.batch(rows := self.rows(8))
         params = self.params()
@@ -123,7 +125,7 @@ class Stimuli:
         self._scale_last(params, 10 / np.abs(logits).max())
         return Stimulus(f"{rows} rows, saturated units", params, x, t)
 
-    def large_logits(self, reference: Reference) -> Stimulus:
+    def large_logits(self, reference: "Reference") -> Stimulus:
         """Rows confidently right and confidently wrong, each row larger than the one before."""
         x, _ = self.batch(rows := self.rows(8))
         x *= np.arange(1, rows + 1, dtype=x.dtype)[:, None]
@@ -147,7 +149,7 @@ class Stimuli:
         x[: rows // 2, 0] /= HUGE
         return Stimulus(f"{rows} rows, huge units", params, x, t, is_stress=True)
 
-    def battery(self, reference: Reference) -> list[Stimulus]:
+    def battery(self, reference: "Reference") -> list[Stimulus]:
         """Return the stimuli that a network is judged on, the plain one first."""
         draws: tuple[Callable[[], Stimulus], ...] = (
             self.plain,
@@ -161,7 +163,7 @@ class Stimuli:
             draws = (*draws, self.huge_units)
         return [self._draw(draw, reference) for draw in draws]
 
-    def _draw(self, draw: Callable[[], Stimulus], reference: Reference) -> Stimulus:
+    def _draw(self, draw: Callable[[], Stimulus], reference: "Reference") -> Stimulus:
         """Draw until no ReLU is on the brink of 0 and every gradient is alive, or 100 times.
 
         A network of few units is often dead: every unit of a layer at 0 for every row, and all
@@ -181,7 +183,7 @@ class Stimuli:
             params[key] *= factor
 
 
-def without_kink_rows(stimulus: Stimulus, reference: Reference) -> Stimulus | None:
+def without_kink_rows(stimulus: Stimulus, reference: "Reference") -> Stimulus | None:
     """Return the stimulus without rows that have a ReLU on the brink of 0; None if all have."""
     e = reference.evaluate(stimulus.params, stimulus.x, stimulus.t)
     keep = ~kink_rows(e, expected_rounding(e, stimulus.x.dtype))

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 import scratch
 from compare.check import examined
 from compare.errors import InputError
+from compare.evaluation import PYTORCH, Convention
 from compare.lockstep import CandidateStack, ScratchStack
 from compare.options import Options
 from compare.progress import say
-from compare.reference import PYTORCH, Convention
 from compare.remote import CandidateError, RemoteCandidate, file_and_name
 
 

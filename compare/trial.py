@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import torch_ref
+from compare.evaluation import PYTORCH, Convention
 from compare.judge import judge_update, judge_values
 from compare.judgement import Judgement, Verdict, judge_elements, judge_fact, judge_tensor
 from compare.lockstep import CandidateStack, ScratchStack, Side, TorchStack
 from compare.record import Ledger, Trace
-from compare.reference import PYTORCH, Convention, Reference
+from compare.reference import Reference
 from compare.rounding import Rounding, expected_rounding, kink_rows
 
 Array = NDArray[np.floating[Any]]

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 WIDTH = 80
 
 
-def report_text(report: "Report", *, strict: bool = False) -> str:
+def report_text(report: "Report", *, strict: bool = False, verbose: bool = False) -> str:
     """Return the text of a Report: the verdict first, then what it rests on."""
-    strictly = strict and report.verdict is Verdict.SAME
-    if strictly and (report.conventions or report.limits):
+    rest = ["", *_facts(report), "", *table(report.judgements)]
+    if verbose:
+        rest += ["", *full_table(report.judgements)]
+    if report.is_refused(strict=strict):
         exceptions = "by another convention or in a smaller range, and strict refuses that"
-        lines = [*paragraph(f"SAME but {exceptions}: {report.name}."), ""]
-        lines += [*_facts(report), "", *table(report.judgements)]
-        return "\n".join(lines)
+        lines = paragraph(f"SAME but {exceptions}: {report.name}.")
+        return "\n".join(line.rstrip() for line in [*lines, *rest])
     headline = {
         Verdict.SAME: "computes what PyTorch computes",
         Verdict.DIFFERENT: "does not compute what PyTorch computes",
@@ -37,8 +38,7 @@ def report_text(report: "Report", *, strict: bool = False) -> str:
         lines += paragraph(agreement_text(report.judgements))
     else:
         lines += _inconclusive_text(report.judgements)
-    lines += ["", *_facts(report), "", *table(report.judgements)]
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(line.rstrip() for line in [*lines, *rest])
 
 
 def agreement_text(judgements: Sequence[Judgement]) -> str:
@@ -134,6 +134,8 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
     off = {j.name for j in judgements if j.where == first.where and j.verdict is not Verdict.SAME}
     if off & gradients == {name for name in gradients if name.startswith("W")}:
         return "what is added to every weight's gradient and to no bias's, such as weight decay"
+    if layers > 1 and off & gradients == {name for name in gradients if name.startswith("b")}:
+        return "db in the backward of Affine: in every layer it is off, and dW is right"
     if layer == layers and len(off & gradients) > 1:
         return "the backward of softmax with loss, where every gradient starts"
     if first.name.startswith("b") or f"b{layer}" not in off:
@@ -154,16 +156,32 @@ def table(judgements: Iterable[Judgement]) -> list[str]:
     What is a limit of range has a line of its own in the report, and none here.
     """
     judgements = [j for j in judgements if not j.is_limit]
-    lines = [f"{'quantity':<16}{'error':>9}{'allowed':>10}{'sees':>9}  worst on"]
-    for name in dict.fromkeys(j.quantity for j in judgements if j.norm or j.error):
+    names = dict.fromkeys(j.quantity for j in judgements if j.norm or j.error)
+    width = max([16, *(len(name) + 1 for name in names)])
+    lines = [f"{'quantity':<{width}}{'error':>9}{'allowed':>10}{'sees':>9}  worst on"]
+    for name in names:
         all_of = [j for j in judgements if j.quantity == name]
         worst = max(all_of, key=Judgement.rank)
         sees = min((j.relative_allowed for j in all_of if j.has_power and j.norm), default=math.inf)
         mark = "" if worst.verdict is Verdict.SAME else f"  {worst.verdict}"
         lines.append(
-            f"{name:<16}{_number(worst.relative_error):>9}{_number(worst.relative_allowed):>10}"
-            f"{_number(sees):>9}  {worst.where[: WIDTH - 46 - len(mark)]}{mark}"
+            f"{name:<{width}}{_number(worst.relative_error):>9}{_number(worst.relative_allowed):>10}"
+            f"{_number(sees):>9}  {worst.where[: WIDTH - 30 - width - len(mark)]}{mark}"
         )
+    return lines
+
+
+def full_table(judgements: Iterable[Judgement]) -> list[str]:
+    """Return a line for everything that was judged: by stimulus, and in each in causal order."""
+    lines = []
+    stimulus = ""
+    for j in judgements:
+        if j.where != stimulus:
+            stimulus = j.where
+            lines.append(f"on {stimulus}")
+        numbers = f"{_number(j.relative_error):>9}{_number(j.relative_allowed):>10}"
+        said = "limit" if j.is_limit else "right" if j.verdict is Verdict.SAME else j.verdict
+        lines.append(f"  {j.quantity:<24}{numbers if j.norm or j.error else '':<19}  {said}")
     return lines
 
 
@@ -191,7 +209,8 @@ def _facts(report: "Report") -> list[str]:
         ("found", "; ".join(report.inferred)),
         ("judged", f"{sum(1 for j in report.judgements if j.norm)} values on {len(stimuli)} "
                    f"stimuli, seed {report.seed}"),
-        *(("convention", text) for text in report.conventions),
+        *(("convention", text + " (accepted)" * (text in report.accepted))
+          for text in report.conventions),
         *(("limit", text) for text in _limit_texts(report.limits)),
         *(("not judged", text) for text in _not_judged_texts(report)),
     ]  # fmt: skip  # a row a fact

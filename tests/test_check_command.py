@@ -340,6 +340,72 @@ def test_rule_of_the_weights_is_named_and_judged_when_declared(capsys, tmp_path)
     assert "init b1 is not 0" in check(capsys, uneven, "--init", "0.01")[1]
 
 
+# before torch is there, and after the verdict
+
+# without the book's epsilon, of which the gradient knows nothing
+EXACT = RIGHT.replace(" + 1e-7", "")
+assert EXACT != RIGHT
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("", ""), "each gradient is the slope of its own loss"),
+        (("dh.sum(axis=0)", "dh.mean(axis=0)"), "off the slope of their own loss: b1 by 9e-01"),
+        (("dh.sum(axis=0)", 'self.params["b1"]'), "is the array of b1 itself"),
+        (("dy /= len(x)", "dy /= len(x); x *= 2"), "gradient changed an array"),
+    ],
+    ids=["right", "mean", "aliased", "in place"],
+)
+def test_what_needs_no_torch_is_said_first(capsys, tmp_path, change, said):
+    path = write(tmp_path, net=EXACT.replace(*change))
+    assert change[0] in EXACT
+    _, out, _ = check(capsys, path)
+    first = " ".join(out.split("\n\n")[0].split())
+    assert said in first
+    assert first.startswith("built ")
+    assert ("no array is shared; no call changes what it is given; each" in first) == (
+        not change[0]
+    )
+
+
+def test_verbose_prints_every_value(capsys, tmp_path):
+    path = write(tmp_path, net=EXACT)
+    plain, verbose = check(capsys, path)[1], check(capsys, path, "--verbose")[1]
+    assert verbose.startswith(plain.rstrip("\n"))
+    rest = verbose[len(plain) :]
+    assert rest.count("gradient b1") == rest.count("on ") - 3  # all but the facts
+    assert "DIFFERENT" not in rest
+
+
+def test_strict_accepts_the_conventions_that_the_project_lists(capsys, tmp_path):
+    path = write(tmp_path, **{"deep/net": RIGHT})
+    assert check(capsys, path, "--strict")[0] == 1
+    convention = "log(y + 1e-7) in the loss as in the book"
+    project = tmp_path / "pyproject.toml"
+    project.write_text(f'[tool.netparity]\naccept = ["{convention}"]\n', encoding="utf-8")
+    status, out, _ = check(capsys, path, "--strict")
+    assert (status, f"{convention} (accepted)" in out) == (0, True)
+    project.write_text('[tool.netparity]\naccept = ["another"]\n', encoding="utf-8")
+    assert check(capsys, path, "--strict")[0] == 1
+    for text, complaint in (("accept = 3", "is not a list of conventions"), ("a b", "is not TOML")):
+        project.write_text(f"[tool.netparity]\n{text}\n", encoding="utf-8")
+        status, _, err = check(capsys, path)
+        assert (status, complaint in err) == (2, True)
+
+
+def test_reader_who_leaves_is_no_error(tmp_path):
+    path = write(tmp_path, net=RIGHT)
+    command = [sys.executable, "-m", "compare.check", path]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=TESTS.parent
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
 # in the place of scratch
 
 TRAIN = ["--data", "digits", "--steps", "12", "--batch-size", "16", "--hidden", "20"]

@@ -601,6 +601,21 @@ def test_hint_at_the_derivative_of_relu_at_zero():
     assert "elsewhere  right" in text
 
 
+def test_hint_at_the_bias_gradient_of_every_layer():
+    network = net()
+    for layer in network.layers.values():
+        if isinstance(layer, Affine):
+            layer.__class__ = type("Mean", (Affine,), {"backward": mean_bias})
+    text = check_network(network).text()
+    assert "Look at db in the backward of Affine: in every layer it is off" in text
+
+
+def mean_bias(self, dout):
+    dx = Affine.backward(self, dout)
+    self.db = dout.mean(axis=0)
+    return dx
+
+
 def test_hint_at_weight_decay():
     network = net()
     network.weight_decay_lambda = 0.1

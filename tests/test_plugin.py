@@ -38,6 +38,32 @@ def test_fixture_passes_and_fails_beside_modules_of_our_names(project):
     result.stdout.fnmatch_lines(["*First divergence: gradient b1, on 7 rows, random biases*"])
 
 
+def test_conventions_that_the_project_accepts_pass_strict(project):
+    project.makepyfile(
+        test_right="""
+        import pytest
+        from right import TwoLayerNet
+
+        def test_fixture(assert_parity):
+            assert_parity(TwoLayerNet(7, 6, 5), strict=True)
+
+        @pytest.mark.parity(strict=True)
+        def test_marked():
+            return TwoLayerNet(7, 6, 5)
+        """
+    )
+    arguments = ("-p", "no:cacheprovider", "-k", "fixture or aliasing")
+    project.makepyprojecttoml("[tool.netparity]\naccept = []")
+    project.runpytest_subprocess(*arguments).assert_outcomes(failed=2, deselected=28)
+    project.makepyprojecttoml(
+        """
+        [tool.netparity]
+        accept = ["log(y + 1e-7) in the loss as in the book"]
+        """
+    )
+    project.runpytest_subprocess(*arguments).assert_outcomes(passed=2, deselected=28)
+
+
 MARKED = """
     import pytest
     from my_network import TwoLayerNet
