@@ -95,22 +95,31 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 def _judge(report: Any, part: str, known: Mapping[str, str], strict: bool) -> None:
     """Pass, fail or skip by what the report says of one part."""
-    __tracebackhide__ = True
     probe, _, stimulus = part.partition("-")
     words = WHERE.get(stimulus, "")
     here = [j for j in report.judgements if j.probe == probe and words in j.where]
     failing = [j for j in here if j.fails or (strict and j.is_limit)]
     for judgement in failing:
         if judgement.quantity not in known:
-            pytest.fail(
-                f"{judgement.quantity}, on {judgement.where}\n\n{report.text(strict=strict)}"
-            )
+            pytest.fail(_finding(report, judgement, strict), pytrace=False)
     if failing:
         pytest.xfail("; ".join(known[j.quantity] for j in failing))
     if set(report.conventions) - set(report.accepted) and strict and part == PARTS[0]:
-        pytest.fail(report.text(strict=True))
+        pytest.fail(report.text(strict=True), pytrace=False)
     if not here:
         pytest.skip("nothing of this kind is judged in this network")
+
+
+def _finding(report: Any, judgement: Any, strict: bool) -> str:
+    """Return the whole report where the first divergence lies, and elsewhere a line or two."""
+    first = report.first_divergence
+    if first in (judgement, None):
+        return f"{judgement.quantity}, on {judgement.where}\n\n{report.text(strict=strict)}"
+    return (
+        f"{judgement.quantity}, on {judgement.where}: off by {judgement.relative_error:.1e} of its "
+        f"size; rounding explains {judgement.relative_allowed:.1e}\n"
+        f"It goes wrong first in {first.quantity}, on {first.where}."
+    )
 
 
 def _accepted(config: pytest.Config) -> tuple[str, ...]:

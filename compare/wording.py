@@ -62,7 +62,8 @@ def agreement_text(judgements: Sequence[Judgement]) -> str:
 
 def divergence_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -> list[str]:
     """Return what is wrong first, how far, how far was allowed, and where to look."""
-    lines = [f"First divergence: {first.quantity}, on {first.where}"]
+    at = "at" if first.where.startswith("step ") else "on"
+    lines = [f"First divergence: {first.quantity}, {at} {first.where}"]
     if first.detail:
         lines += paragraph(f"{first.quantity} {first.detail}", "  ")
     if math.isfinite(first.error):
@@ -189,7 +190,10 @@ def _limit_texts(limits: Iterable[Judgement]) -> Iterator[str]:
     """Yield a line a stimulus on which the network leaves the range of its numbers."""
     limits = list(limits)
     for where in dict.fromkeys(j.where for j in limits):
-        yield f"not finite on {where}: {_names(j.quantity for j in limits if j.where == where)}"
+        here = [j for j in limits if j.where == where]
+        lost = _names(j.quantity for j in here if j.verdict is Verdict.UNSTABLE)
+        off = _names(j.quantity for j in here if j.verdict is not Verdict.UNSTABLE)
+        yield f"not finite on {where}: {lost}" + (f"; and off: {off}" if off else "")
 
 
 def _not_judged_texts(report: "Report") -> Iterator[str]:

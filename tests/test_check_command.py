@@ -438,7 +438,7 @@ def test_candidate_is_trained_beside_torch(capsys, tmp_path):
 def test_candidate_that_is_wrong_is_placed_at_its_step(capsys, tmp_path):
     status, out, _ = train(capsys, tmp_path, TESTS / "my_network.py")
     assert status == 1
-    assert "First divergence: gradient b1, on step 0" in out
+    assert "First divergence: gradient b1, at step 0" in out
     assert "every element is 1/16 times what it should be" in out
     late = RIGHT.replace('"b1": dh.sum(axis=0)', '"b1": dh.sum(axis=0) * (1 + late())')
     count = "calls = []\ndef late():\n    calls.append(0)\n    return 0.1 * (len(calls) > 200)\n"
@@ -446,7 +446,7 @@ def test_candidate_that_is_wrong_is_placed_at_its_step(capsys, tmp_path):
         capsys, tmp_path, write(tmp_path, late=late + count), "--judge", "every", "--steps", "220"
     )
     assert status == 1
-    assert "First divergence: gradient b1, on step " in out
+    assert "First divergence: gradient b1, at step " in out
     assert "every element is 11/10 times what it should be" in out
 
 
