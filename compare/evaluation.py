@@ -1,5 +1,6 @@
 """What one evaluation of the reference consists of; torch is not needed to hold it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -93,6 +94,10 @@ class Evaluation:
         with np.errstate(under="ignore"):
             return np.asarray(np.exp(self.log_y))
 
+    def values(self) -> dict[str, Float64 | float]:
+        """Return z1, a1, ..., logits, ..., loss, W2, b2, W1, b1: causes before effects."""
+        return by_name(self.z, self.a, self.y, self.log_y, self.loss, self.grads)
+
     @property
     def is_finite(self) -> bool:
         """Whether the loss and every gradient are finite."""
@@ -119,3 +124,22 @@ class Evaluation:
     def scale(self) -> float:
         """The factor of a row's loss in the batch's: 1 / B, or 1 for a summed loss."""
         return 1 / len(self.x) if self.convention.mean else 1.0
+
+
+def by_name(
+    z: list[Float64], a: list[Float64], y: Float64, log_y: Float64, loss: float,
+    grads: Mapping[str, Float64],
+) -> dict[str, Float64 | float]:  # fmt: skip  # a signature
+    """Return the parts of an evaluation by the names of its quantities, in causal order."""
+    named: dict[str, Float64 | float] = {}
+    for i in range(1, len(z)):
+        named |= {f"z{i}": z[i - 1], f"a{i}": a[i]}
+    named |= {"logits": z[-1], "probabilities": y, "log-probabilities": log_y, "loss": loss}
+    for i in range(len(z) if grads else 0, 0, -1):
+        named |= {name: grads[name] for name in (f"W{i}", f"b{i}")}
+    return named
+
+
+def probe_of(name: str) -> str:
+    """Return the probe that looks at the quantity `name` of an evaluation."""
+    return "loss" if name == "loss" else "gradient" if name[0] in "Wb" else "forward"

@@ -23,7 +23,7 @@ from compare.judgement import (
 )
 from compare.reference import Reference
 from compare.report import Report
-from compare.rounding import Rounding, expected_rounding
+from compare.rules import Derived, RuleOf, rule_of
 from compare.stimuli import Stimuli, Stimulus, without_kink_rows
 
 Array = NDArray[np.floating[Any]]
@@ -82,9 +82,11 @@ class Examination:
         stimuli, not_judged = self._stimuli(reference, batch)
         responses = [self._respond(stimulus) for stimulus in stimuli]
 
+        rule = rule_of(reference, self.candidate.dtype)
+
         def judge(convention: Convention, where: str | None) -> list[Judgement]:
             here = [r for r in responses if where in (None, r.stimulus.name)]
-            return [j for r in here for j in self._judge(r, reference, convention)]
+            return [j for r in here for j in self._judge(r, reference, rule, convention)]
 
         epsilons = self._epsilons(responses, reference)
         judgements, conventions, self.convention = recognise(judge, epsilons)
@@ -115,7 +117,7 @@ class Examination:
         trials = []
         for trial in (activation,) if activation else ACTIVATIONS:
             e = self._reference(trial).evaluate(plain.params, plain.x, plain.t)
-            for judgement in judge_values(actual, e, self._rounding(e), plain.name):
+            for judgement in judge_values(actual, e, self._derived(e), plain.name):
                 trials.append((judgement.score, trial, judgement.name))
         score, name, form = min(trials)
         found = [f"targets as {candidate.targets}"]
@@ -144,13 +146,13 @@ class Examination:
             return self.candidate.loss(plain.x, plain.t), e
 
         ours, theirs = losses(plain.params)
-        rounding = self._rounding(theirs)
+        allowed = self._derived(theirs).allowed("loss")
         ignored = []
         for key, value in plain.params.items():
             if key.startswith("b"):
                 continue
             changed, other = losses({**plain.params, key: value / 2})
-            visible = abs(other.loss - theirs.loss) > rounding.allowed(rounding.loss)
+            visible = abs(other.loss - theirs.loss) > allowed
             if changed == ours and visible:
                 ignored.append(key)
         self.candidate.write(plain.params)
@@ -160,7 +162,7 @@ class Examination:
     def _stateless(self, plain: Stimulus, reference: Reference) -> Judgement:
         """See that nothing is left over from a call with other data, in the same array or not."""
         candidate, x, t = self.candidate, plain.x, plain.t
-        rounding = self._rounding(reference.evaluate(plain.params, x, t))
+        rule = self._derived(reference.evaluate(plain.params, x, t))
         other = np.asarray(x[::-1] / 2)
         wrong = []
         for method, before in (("gradient", "loss"), ("loss", "gradient")):
@@ -168,13 +170,13 @@ class Examination:
             call = getattr(candidate, method)
             first = call(x, t)
             second = candidate.after_other(before, other, method, x, t)
-            pairs: list[tuple[Any, Any, Any]] = [(second, first, rounding.loss)]
+            pairs: dict[str, tuple[Any, Any]] = {"loss": (second, first)}
             if method == "gradient":
-                pairs = [(second[key], first[key], rounding.grads[key]) for key in first]
+                pairs = {key: (second[key], first[key]) for key in first}
             if any(
-                judge_tensor("purity", method, "", *pair, rounding).verdict is not Verdict.SAME
-                for pair in pairs
-                if not np.array_equal(*pair[:2], equal_nan=True)
+                judge_tensor("purity", key, "", *pair, rule).verdict is not Verdict.SAME
+                for key, pair in pairs.items()
+                if not np.array_equal(*pair, equal_nan=True)
             ):
                 wrong.append(f"{method}(x, t)")
         detail = (
@@ -201,8 +203,8 @@ class Examination:
     def _reference(self, activation: str) -> Reference:
         return Reference(self.candidate.sizes, activation, self.weight_decay_lambda)
 
-    def _rounding(self, e: Evaluation) -> Rounding:
-        return expected_rounding(e, self.candidate.dtype)
+    def _derived(self, e: Evaluation) -> Derived:
+        return Derived(e, self.candidate.dtype)
 
     def _respond(self, stimulus: Stimulus) -> Response:
         """Run the network on a stimulus; what it raises, now that a plain call worked, counts."""
@@ -219,11 +221,13 @@ class Examination:
         candidate.spoiled += [f"a call changed {key}" for key in changed]
         return Response(stimulus, actual)
 
-    def _judge(self, r: Response, reference: Reference, c: Convention) -> list[Judgement]:
+    def _judge(
+        self, r: Response, reference: Reference, rule: RuleOf, c: Convention
+    ) -> list[Judgement]:
         """Judge a response; what follows from leaving the range under stress is a limit."""
         where = r.stimulus.name
         e = reference.evaluate(r.stimulus.params, r.stimulus.x, r.stimulus.t, c)
-        judgements = judge_values(r.actual, e, self._rounding(e), where)
+        judgements = judge_values(r.actual, e, rule(e), where)
         if r.raised:
             judgements.insert(0, judge_fact("forward", "call", where, False, r.raised))
         first = first_failing(judgements)

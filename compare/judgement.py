@@ -4,12 +4,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from compare.rounding import Rounding
 
 Array = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
@@ -43,9 +41,9 @@ class Judgement:
         Of this quantity.
     error, allowed, norm : float
         L2 norms of actual - expected, of what is allowed for it, and of expected; of the whole
-        tensor, or of one column where only a column is off, or of one element of an update.
-    column : int or None
-        That column.
+        tensor, or of that part of it in which it is off.
+    part : str
+        What `norm` is: its size, the size of its column 3, ...
     index, actual, expected
         The element that is furthest off, and its two values.
     ratio : float or None
@@ -66,7 +64,7 @@ class Judgement:
     error: float = 0.0
     allowed: float = 0.0
     norm: float = 0.0
-    column: int | None = None
+    part: str = "its size"
     index: tuple[int, ...] = ()
     actual: float = 0.0
     expected: float = 0.0
@@ -115,40 +113,49 @@ def _ratio(a: float, b: float) -> float:
     return 0.0 if a == 0 else a / b if b else math.inf
 
 
+class Extent(NamedTuple):
+    """How much error there is in a part of a tensor, how much is allowed, and of what size."""
+
+    error: float
+    allowed: float
+    size: float
+    part: str = "its size"
+
+
+class Rule(Protocol):
+    """What says how far a value may be off: see `compare.rules`."""
+
+    def allowed(self, name: str) -> float:
+        """Return the L2 norm of the error that is allowed to all of the quantity `name`."""
+
+    def extent(self, name: str, error: Float64, expected: Float64) -> Extent:
+        """Return the extent of `error`, of the quantity `name`, where it is furthest off."""
+
+
 def judge_tensor(
     probe: str,
     name: str,
     where: str,
     actual: Array | float,
     expected: Float64 | float,
-    expected_error: Float64 | float,
-    rounding: Rounding,
+    rule: Rule,
 ) -> Judgement:
-    """Judge a whole tensor and each of its columns by the L2 norm of their error."""
+    """Judge a whole tensor, and whatever parts of it the rule looks at."""
     a, e = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
     if odd := _not_comparable(probe, name, where, a, e):
         return odd
     d = a - e
-    error, norm = _norm(d), _norm(e)
-    allowed = float(rounding.allowed(expected_error))
-    column = None
-    if e.ndim and error <= allowed:
-        axis: int | tuple[()] = 0 if e.ndim == 2 else ()
-        errors, limits = _norm(d, axis), rounding.allowed(expected_error, axis)
-        if (errors > limits).any():
-            column = int(np.argmax(errors / limits))
-            error, allowed = float(errors[column]), float(limits[column])
-            norm = float(_norm(e, axis)[column])
+    error, allowed, size, part = rule.extent(name, d, e)
     if not math.isfinite(allowed):
         detail = "values too large to say what rounding does to them"
         return Judgement(probe, name, where, Verdict.INCONCLUSIVE, error, detail=detail)
     verdict = Verdict.SAME if error <= allowed else Verdict.DIFFERENT
     index = tuple(int(i) for i in np.unravel_index(np.argmax(np.abs(d)), d.shape))
     ratio = None
-    if verdict is Verdict.DIFFERENT and column is None and e.size > 1:
-        ratio = _constant_ratio(a, e, float(rounding.allowed(expected_error)))
+    if verdict is Verdict.DIFFERENT and e.size > 1:
+        ratio = _constant_ratio(a, e, rule.allowed(name))
     return Judgement(
-        probe, name, where, verdict, error, allowed, norm, column,
+        probe, name, where, verdict, error, allowed, size, part,
         index, float(a[index]), float(e[index]), ratio,
     )  # fmt: skip  # one line a group: what, how far, where
 
@@ -166,7 +173,7 @@ def judge_elements(
     index = tuple(int(i) for i in np.unravel_index(np.argmax(score), score.shape))
     return Judgement(
         probe, name, where, Verdict.SAME if score[index] <= 1 else Verdict.DIFFERENT,
-        float(error[index]), float(allowed[index]), abs(float(e[index])), None,
+        float(error[index]), float(allowed[index]), abs(float(e[index])), "its size",
         index, float(a[index]), float(e[index]),
     )  # fmt: skip  # as above
 
@@ -209,7 +216,7 @@ def _not_comparable(probe: str, name: str, where: str, a: Float64, e: Float64) -
         return None
     index = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
     return Judgement(
-        probe, name, where, Verdict.UNSTABLE, math.inf, norm=float(_norm(e)), index=index,
+        probe, name, where, Verdict.UNSTABLE, math.inf, norm=float(norm(e)), index=index,
         actual=float(a[index]), expected=float(e[index]),
         detail="is not finite, and the reference is",
     )  # fmt: skip  # as above
@@ -222,10 +229,10 @@ def _constant_ratio(a: Array, e: Array, allowed: float) -> float | None:
         if not 0 < square < math.inf:
             return None
         k = float(np.vdot(a, e)) / square
-    return k if _norm(a - k * e) <= max(1.0, abs(k)) * allowed else None
+    return k if norm(a - k * e) <= max(1.0, abs(k)) * allowed else None
 
 
-def _norm(x: Array, axis: int | tuple[()] | None = None) -> Any:
+def norm(x: Array, axis: int | tuple[()] | None = None) -> Any:
     """L2 norm, of values near overflow too."""
     largest = float(np.abs(x).max(initial=0.0))
     if largest == 0 or not math.isfinite(largest):

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from compare.evaluation import Evaluation
+from compare.evaluation import Evaluation, by_name
 
 Array = NDArray[np.float64]
 
@@ -34,6 +34,9 @@ SAFETY = 16.0
 """The factor c. Correct networks (random depth, width, batch, weights scaled 0.01 to 30, three
 activations, several numpy ways of computing the same) reach at worst 5.5 of it in float64 and 7.6
 in float32."""
+
+MEASURED = {"norm": 10.0, "loss": 8.0, "element": 20.0, "direction": 24.0}
+"""Factors of the noise that is measured (`compare.noise`), by statistic."""
 
 POWER_STEPS = 20
 """Steps of the power method for the largest singular value; one that stands out takes few."""
@@ -79,6 +82,10 @@ class Rounding:
     n: int
     u: float
     floor: float
+
+    def values(self) -> dict[str, Array | float]:
+        """Return E of every value, under the names and in the order of `Evaluation.values`."""
+        return by_name(self.z, self.a, self.y, self.log_y, self.loss, self.grads)
 
     def allowed(self, expected_error: Array | float, axis: int | tuple[()] | None = None) -> Array:
         """Return SAFETY sqrt(n) u ||E||, of the whole or along `axis`."""
@@ -241,12 +248,15 @@ def _slope(e: Evaluation, i: int) -> Array:
 
 
 def _slope_rounding(e: Evaluation, i: int, Ez: Array, floor: float) -> Array:
-    """Eact'^2 = (act'' Ez)^2 + its own: tanh (2 a^2)^2 + 1, sigmoid ((1 - 2a) a)^2 + act'^2."""
+    """Eact'^2 = (act'' Ez)^2 + its own: tanh (2 a^2)^2 + 1, sigmoid (1 - 2a)^2 + act'^2.
+
+    That of the sigmoid is the slope of a (1 - a) times the 1 that `_forward` grants a.
+    """
     out, slope = e.a[i], _slope(e, i)
     if e.activation == "relu":
         return np.zeros_like(out)
     if e.activation == "sigmoid":
-        return (slope * (1 - 2 * out) * Ez) ** 2 + ((1 - 2 * out) * out) ** 2 + slope**2 + floor**2
+        return (slope * (1 - 2 * out) * Ez) ** 2 + (1 - 2 * out) ** 2 + slope**2 + floor**2
     return (2 * out * slope * Ez) ** 2 + (2 * out**2) ** 2 + 1
 
 

@@ -55,7 +55,7 @@ def experiment(
     sizes, activation, decay = subject.sizes, subject.activation, subject.weight_decay_lambda
     network = (sizes[0], sizes[1:-1], sizes[-1], activation)
     plan = draw_plan(sizes, len(data.x), options.steps, options.batch_size, seed=options.seed)
-    reference = Reference(sizes, activation, decay, dtype=dtype, device=device)
+    reference = Reference(sizes, activation, decay, device=device)
     judged = {"auto": spaced_steps(options.steps), "every": range(options.steps), "none": ()}
     steps, given = judged[options.judge], data.judge()
 

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import torch_ref
-from compare.evaluation import PYTORCH, Convention
+from compare.evaluation import PYTORCH, Convention, Evaluation
 from compare.judge import judge_update, judge_values
 from compare.judgement import Judgement, Verdict, judge_elements, judge_fact, judge_tensor
 from compare.lockstep import CandidateStack, ScratchStack, Side, TorchStack
 from compare.record import Ledger, Trace
 from compare.reference import Reference
-from compare.rounding import Rounding, expected_rounding, kink_rows
+from compare.rounding import expected_rounding, kink_rows
+from compare.rules import Derived, rule_of
 
 Array = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
@@ -54,8 +55,7 @@ class Trial:
     ours, theirs : ScratchStack or CandidateStack, TorchStack
         The candidate and what it is drawn beside.
     reference : Reference
-        torch_ref in the dtype and on the device of the run, evaluated at the candidate's
-        parameters.
+        torch_ref in float64 on the device of the run, evaluated at the candidate's parameters.
     lr : float
         The learning rate as declared.
     judged : collection of int
@@ -83,6 +83,7 @@ class Trial:
         self.candidate = ours.candidate
         self.dtype = self.candidate.dtype
         self.reference = reference
+        self.rule = rule_of(reference, self.dtype)
         self.lr = lr
         self.judged = judged
         self.convention = convention
@@ -177,8 +178,7 @@ class Trial:
         data = judge_fact("data", "batch", where, same_data, detail)
 
         e = self.reference.evaluate(move.before, x, t, self.convention)
-        rounding = expected_rounding(e, dtype)
-        keep = ~kink_rows(e, rounding)
+        keep = ~kink_rows(e, expected_rounding(e, dtype))
         if not e.is_finite:
             return [data, _not_judged(where, "the reference is not finite")]
         if not keep.any():
@@ -189,26 +189,26 @@ class Trial:
         if not keep.all():
             # Those of the step hold rows that nobody can judge: see that they are what gradient()
             # gives, and judge gradient() on the other rows.
-            own = self._judge_own(move.grads, self.candidate.gradient(x, t), rounding, where)
+            own = self._judge_own(move.grads, self.candidate.gradient(x, t), e, where)
             x, t = x[keep], t[keep]
             e = self.reference.evaluate(move.before, x, t, self.convention)
-            rounding = expected_rounding(e, dtype)
             grads = self.candidate.gradient(x, t)
         return [
             data,
-            *judge_values({**self.candidate.outputs(x), **grads}, e, rounding, where),
+            *judge_values({**self.candidate.outputs(x), **grads}, e, self.rule(e), where),
             *own,
             *judge_update(move.before, move.grads, move.after, self.lr, where),
             *self._judge_loss(step, where),
         ]
 
     def _judge_own(
-        self, used: Mapping[str, Array], given: dict[str, Float64], rounding: Rounding, where: str
+        self, used: Mapping[str, Array], given: dict[str, Float64], e: Evaluation, where: str
     ) -> list[Judgement]:
         """Judge the gradients that the step used against those that the network gives again."""
         detail = "of the update is not what gradient(x, t) gives"
+        rule = Derived(e, self.dtype)  # on these rows twins may differ by more than rounding
         judgements = [
-            judge_tensor("gradient", key, where, used[key], again, rounding.grads[key], rounding)
+            judge_tensor("gradient", key, where, used[key], again, rule)
             for key, again in given.items()
         ]
         return [replace(j, detail=detail) if j.fails else j for j in judgements]
@@ -216,12 +216,12 @@ class Trial:
     def _judge_loss(self, step: Step, where: str) -> list[Judgement]:
         """Judge the recorded loss, of the same batch after the update; if it is off, from where."""
         e = self.reference.evaluate(step.ours.after, *step.batch, self.convention, gradients=False)
-        rounding = expected_rounding(e, self.dtype)
-        loss = judge_values({"loss": step.ours.loss}, e, rounding, where)
+        rule = self.rule(e)
+        loss = judge_values({"loss": step.ours.loss}, e, rule, where)
         if loss[0].verdict is Verdict.SAME:
             return loss
         self.candidate.write(step.ours.after)
-        forward = judge_values(self.candidate.outputs(step.batch[0]), e, rounding, where)
+        forward = judge_values(self.candidate.outputs(step.batch[0]), e, rule, where)
         return [j for j in forward if j.verdict is not Verdict.SAME] + loss
 
     def _judge_theirs(self, step: Step) -> list[Judgement]:
@@ -237,9 +237,9 @@ class Trial:
             return []
         after = self.reference.evaluate(move.after, x, t, gradients=False)
         judgements = [
-            *judge_values(move.grads, e, expected_rounding(e, self.dtype), where),
+            *judge_values(move.grads, e, self.rule(e), where),
             *judge_update(move.before, move.grads, move.after, self.lr, where),
-            *judge_values({"loss": move.loss}, after, expected_rounding(after, self.dtype), where),
+            *judge_values({"loss": move.loss}, after, self.rule(after), where),
         ]
         return [replace(judgement, stack="torch") for judgement in judgements]
 

@@ -67,9 +67,8 @@ def divergence_text(first: Judgement, judgements: Sequence[Judgement], layers: i
     if first.detail:
         lines += paragraph(f"{first.quantity} {first.detail}", "  ")
     if math.isfinite(first.error):
-        part = "its size" if first.column is None else f"the size of its column {first.column}"
         lines.append(
-            f"  off by     {first.relative_error:.1e} of {part}; "
+            f"  off by     {first.relative_error:.1e} of {first.part}; "
             f"rounding explains {first.relative_allowed:.1e}"
         )
         at = f"[{', '.join(map(str, first.index))}]" if first.index else ""

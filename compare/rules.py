@@ -1,0 +1,107 @@
+"""The two rules that say how far a value may be off: derived in float64, measured in float32."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import DTypeLike, NDArray
+
+from compare.evaluation import Evaluation, probe_of
+from compare.judgement import Extent, Rule, norm
+from compare.noise import TWINS, Score, scores, twin_errors
+from compare.reference import Reference
+from compare.rounding import MEASURED, expected_rounding
+
+Array = NDArray[np.float64]
+RuleOf = Callable[[Evaluation], Rule]
+
+DERIVED = "what rounding does was derived"
+NOISE = f"what rounding does was measured on {TWINS} reorderings of the reference"
+
+
+class Derived:
+    """SAFETY sqrt(n) u ||E||, for the whole tensor and for each of its columns.
+
+    Parameters
+    ----------
+    e : Evaluation
+        The reference at the candidate's parameters.
+    dtype : dtype
+        Of the candidate.
+    """
+
+    def __init__(self, e: Evaluation, dtype: DTypeLike) -> None:
+        self.rounding = expected_rounding(e, dtype)
+        self._expected = self.rounding.values()
+
+    def allowed(self, name: str) -> float:
+        """Return the L2 norm of the error that is allowed to all of the quantity `name`."""
+        return float(self.rounding.allowed(self._expected[name]))
+
+    def extent(self, name: str, error: Array, expected: Array) -> Extent:
+        """Return the extent of `error` in the tensor or, if it alone is off, in a column."""
+        whole = Extent(float(norm(error)), self.allowed(name), float(norm(expected)))
+        if not error.ndim or whole.error > whole.allowed:
+            return whole
+        axis: int | tuple[()] = 0 if error.ndim == 2 else ()
+        errors, limits = norm(error, axis), self.rounding.allowed(self._expected[name], axis)
+        if not (errors > limits).any():
+            return whole
+        column = int(np.argmax(errors / limits))
+        size = float(norm(expected, axis)[column])
+        part = f"the size of its {'column' if error.ndim == 2 else 'element'} {column}"
+        return Extent(float(errors[column]), float(limits[column]), size, part)
+
+
+class Measured:
+    """A factor times the noise of the reference, for each statistic of the error.
+
+    Parameters
+    ----------
+    e : Evaluation
+        The referee's: the reference in float64 at the candidate's parameters.
+    twin : Reference
+        In the dtype of the candidate.
+    seed : int
+        Of the orders of the twins.
+    """
+
+    def __init__(self, e: Evaluation, twin: Reference, seed: int = 0) -> None:
+        dtype = torch.empty(0, dtype=twin.dtype).numpy().dtype
+        self.derived = Derived(e, dtype)
+        self._e = e
+        self._twins = twin_errors(twin, e, np.random.default_rng(seed))
+
+    def scores(self, name: str, error: Array) -> list[Score]:
+        """Return the statistics of `error`; none where a twin left the range of its numbers."""
+        twins, r = self._twins[name], self.derived.rounding
+        if not np.isfinite(twins).all():
+            return []
+        own = r.u * np.hypot(r.values()[name], r.floor)
+        param = self._e.params[name] if probe_of(name) == "gradient" else None
+        return list(scores(error, twins, own, np.asarray(self._e.values()[name]), r.u, param))
+
+    def allowed(self, name: str) -> float:
+        """Return the L2 norm of the error that is allowed to all of the quantity `name`."""
+        first = next(iter(self.scores(name, np.zeros_like(self._e.values()[name]))), None)
+        return MEASURED[first.kind] * first.noise if first else self.derived.allowed(name)
+
+    def extent(self, name: str, error: Array, expected: Array) -> Extent:
+        """Return the extent of `error` in the tensor or, if it alone stands out, in a part."""
+        found = [(s, MEASURED[s.kind] * s.noise) for s in self.scores(name, error)]
+        if not found:
+            return self.derived.extent(name, error, expected)
+        failing = [(s, allowed) for s, allowed in found if s.error > allowed]
+        s, allowed = next(iter(failing), found[0])
+        return Extent(s.error, allowed, s.size, s.part)
+
+
+def rule_of(reference: Reference, dtype: DTypeLike) -> RuleOf:
+    """Return what makes the rule for an evaluation of `reference` in the candidate's dtype."""
+    if np.finfo(dtype).eps == np.finfo(np.float64).eps:
+        return lambda e: Derived(e, dtype)
+    twin = Reference(
+        reference.sizes, reference.activation, reference.weight_decay_lambda,
+        dtype=getattr(torch, np.dtype(dtype).name), device=reference.device,
+    )  # fmt: skip  # what it is, then how it computes
+    return lambda e: Measured(e, twin)
