@@ -25,6 +25,10 @@ class Verdict(StrEnum):
 EXIT = {Verdict.SAME: 0, Verdict.DIFFERENT: 1, Verdict.UNSTABLE: 1, Verdict.INCONCLUSIVE: 3}
 
 
+ALL = "its size"
+"""The part that an error is of, where it is of the whole."""
+
+
 @dataclass(frozen=True)
 class Judgement:
     """How far one quantity is from the reference, and how far it may be.
@@ -52,6 +56,8 @@ class Judgement:
         What else there is to say.
     stack : str
         'torch' where the reference's own training loop is judged, else empty.
+    measured : bool
+        Whether what is allowed comes from measured noise; else it was derived.
     is_limit : bool
         Whether it fails only because the network leaves the range of its numbers in a state that
         training never visits: listed, and no mistake.
@@ -64,13 +70,14 @@ class Judgement:
     error: float = 0.0
     allowed: float = 0.0
     norm: float = 0.0
-    part: str = "its size"
+    part: str = ALL
     index: tuple[int, ...] = ()
     actual: float = 0.0
     expected: float = 0.0
     ratio: float | None = None
     detail: str = ""
     stack: str = ""
+    measured: bool = False
     is_limit: bool = False
 
     @property
@@ -114,12 +121,16 @@ def _ratio(a: float, b: float) -> float:
 
 
 class Extent(NamedTuple):
-    """How much error there is in a part of a tensor, how much is allowed, and of what size."""
+    """How much error there is in a part of a tensor, how much is allowed, and of what size;
+    where, if the part is one element; whether what is allowed was measured or derived.
+    """
 
     error: float
     allowed: float
     size: float
-    part: str = "its size"
+    part: str = ALL
+    at: tuple[int, ...] | None = None
+    measured: bool = False
 
 
 class Rule(Protocol):
@@ -145,18 +156,18 @@ def judge_tensor(
     if odd := _not_comparable(probe, name, where, a, e):
         return odd
     d = a - e
-    error, allowed, size, part = rule.extent(name, d, e)
+    error, allowed, size, part, at, measured = rule.extent(name, d, e)
     if not math.isfinite(allowed):
         detail = "values too large to say what rounding does to them"
         return Judgement(probe, name, where, Verdict.INCONCLUSIVE, error, detail=detail)
     verdict = Verdict.SAME if error <= allowed else Verdict.DIFFERENT
-    index = tuple(int(i) for i in np.unravel_index(np.argmax(np.abs(d)), d.shape))
+    index = at or tuple(int(i) for i in np.unravel_index(np.argmax(np.abs(d)), d.shape))
     ratio = None
     if verdict is Verdict.DIFFERENT and e.size > 1:
         ratio = _constant_ratio(a, e, rule.allowed(name))
     return Judgement(
         probe, name, where, verdict, error, allowed, size, part,
-        index, float(a[index]), float(e[index]), ratio,
+        index, float(a[index]), float(e[index]), ratio, measured=measured,
     )  # fmt: skip  # one line a group: what, how far, where
 
 
@@ -173,7 +184,7 @@ def judge_elements(
     index = tuple(int(i) for i in np.unravel_index(np.argmax(score), score.shape))
     return Judgement(
         probe, name, where, Verdict.SAME if score[index] <= 1 else Verdict.DIFFERENT,
-        float(error[index]), float(allowed[index]), abs(float(e[index])), "its size",
+        float(error[index]), float(allowed[index]), abs(float(e[index])), ALL,
         index, float(a[index]), float(e[index]),
     )  # fmt: skip  # as above
 

@@ -35,8 +35,10 @@ SAFETY = 16.0
 activations, several numpy ways of computing the same) reach at worst 5.5 of it in float64 and 7.6
 in float32."""
 
-MEASURED = {"norm": 10.0, "loss": 8.0, "element": 20.0, "direction": 24.0}
-"""Factors of the noise that is measured (`compare.noise`), by statistic."""
+MEASURED = {"norm": 11.0, "loss": 9.0, "element": 41.0, "direction": 32.0}
+"""Factors of measured noise (`compare.noise`), by statistic: twice the worst that twelve ways of
+computing the same reached, with several kernels; each of the twelve stays below 0.66 of what the
+others would have set (`make calibrate`, tests/calibration.json)."""
 
 POWER_STEPS = 20
 """Steps of the power method for the largest singular value; one that stands out takes few."""

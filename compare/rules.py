@@ -6,17 +6,14 @@ import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
 
-from compare.evaluation import Evaluation, probe_of
+from compare.evaluation import Evaluation
 from compare.judgement import Extent, Rule, norm
-from compare.noise import TWINS, Score, scores, twin_errors
+from compare.noise import Score, measure
 from compare.reference import Reference
 from compare.rounding import MEASURED, expected_rounding
 
 Array = NDArray[np.float64]
 RuleOf = Callable[[Evaluation], Rule]
-
-DERIVED = "what rounding does was derived"
-NOISE = f"what rounding does was measured on {TWINS} reorderings of the reference"
 
 
 class Derived:
@@ -67,24 +64,15 @@ class Measured:
     """
 
     def __init__(self, e: Evaluation, twin: Reference, seed: int = 0) -> None:
-        dtype = torch.empty(0, dtype=twin.dtype).numpy().dtype
-        self.derived = Derived(e, dtype)
-        self._e = e
-        self._twins = twin_errors(twin, e, np.random.default_rng(seed))
-
-    def scores(self, name: str, error: Array) -> list[Score]:
-        """Return the statistics of `error`; none where a twin left the range of its numbers."""
-        twins, r = self._twins[name], self.derived.rounding
-        if not np.isfinite(twins).all():
-            return []
-        own = r.u * np.hypot(r.values()[name], r.floor)
-        param = self._e.params[name] if probe_of(name) == "gradient" else None
-        return list(scores(error, twins, own, np.asarray(self._e.values()[name]), r.u, param))
+        self.derived = Derived(e, torch.empty(0, dtype=twin.dtype).numpy().dtype)
+        self._noises = measure(twin, e, self.derived.rounding, np.random.default_rng(seed))
 
     def allowed(self, name: str) -> float:
         """Return the L2 norm of the error that is allowed to all of the quantity `name`."""
-        first = next(iter(self.scores(name, np.zeros_like(self._e.values()[name]))), None)
-        return MEASURED[first.kind] * first.noise if first else self.derived.allowed(name)
+        noise = self._noises[name]
+        if not noise.is_known:
+            return self.derived.allowed(name)
+        return MEASURED["norm" if noise.value.ndim else "loss"] * noise.norm
 
     def extent(self, name: str, error: Array, expected: Array) -> Extent:
         """Return the extent of `error` in the tensor or, if it alone stands out, in a part."""
@@ -93,7 +81,12 @@ class Measured:
             return self.derived.extent(name, error, expected)
         failing = [(s, allowed) for s, allowed in found if s.error > allowed]
         s, allowed = next(iter(failing), found[0])
-        return Extent(s.error, allowed, s.size, s.part)
+        return Extent(s.error, allowed, s.size, s.part, s.index, measured=True)
+
+    def scores(self, name: str, error: Array) -> list[Score]:
+        """Return the statistics of `error`; none where a twin left the range of its numbers."""
+        noise = self._noises[name]
+        return list(noise.scores(error)) if noise.is_known else []
 
 
 def rule_of(reference: Reference, dtype: DTypeLike) -> RuleOf:

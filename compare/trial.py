@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import torch_ref
 from compare.evaluation import PYTORCH, Convention, Evaluation
 from compare.judge import judge_update, judge_values
-from compare.judgement import Judgement, Verdict, judge_elements, judge_fact, judge_tensor
+from compare.judgement import Judgement, Rule, Verdict, judge_elements, judge_fact, judge_tensor
 from compare.lockstep import CandidateStack, ScratchStack, Side, TorchStack
 from compare.record import Ledger, Trace
 from compare.reference import Reference
@@ -92,7 +92,10 @@ class Trial:
         self._state = self.candidate.read(), self.theirs.params()
         self._previous: Step | None = None
         self._seen: set[int] = set()  # the steps that were judged, or could not be
-        self._allowed: dict[str, float] = {}  # of each gradient, at the last judged step
+        # The relative error that each gradient was allowed at the last judged step, and by any
+        # rounding; parameters that drift apart by rounding bring the free run beyond the first.
+        self._allowed: dict[str, float] = {}
+        self._derived: dict[str, float] = {}
         self.ledger.add([*given, *self._start()])
 
     def observe(self, number: int, ours: Side, theirs: Side) -> None:
@@ -108,11 +111,17 @@ class Trial:
         )
         self.trace.scratch.append(self.ours.loss)
         self.trace.torch.append(self.theirs.loss)
-        stands_out = self._record_free_run(step)
+        errors = {
+            name: _relative_error(step.ours.grads[name], theirs)
+            for name, theirs in step.theirs.grads.items()
+        }
+        stands_out = self._record_free_run(step, errors)
         if stands_out and self._previous and self.judged:
             self._judge(self._previous)
         if number in self.judged or (stands_out and self.judged):
             self._judge(step)
+        shares = [errors[name] / allowed for name, allowed in self._allowed.items() if allowed]
+        self.trace.shares.append(max(shares, default=math.nan))
         self._previous = step
 
     def distinct_units(self) -> list[int]:
@@ -138,16 +147,12 @@ class Trial:
             ),
         ]
 
-    def _record_free_run(self, step: Step) -> bool:
+    def _record_free_run(self, step: Step, errors: dict[str, float]) -> bool:
         """Compare the two stacks; return True where they first stand out or a ReLU flips."""
         trace = self.trace
-        errors = {
-            name: _relative_error(step.ours.grads[name], theirs)
-            for name, theirs in step.theirs.grads.items()
-        }
         trace.errors.append(float(np.max(list(errors.values()))))  # NaN if any is
         stands_out = any(
-            not error <= self._allowed.get(name, math.inf) for name, error in errors.items()
+            not error <= self._derived.get(name, math.inf) for name, error in errors.items()
         )
         if trace.flip is None and trace.apart is None:
             masks = zip(self.ours.active, self.theirs.active, strict=True)
@@ -167,8 +172,6 @@ class Trial:
             finally:
                 self.candidate.write(now)
             self.ledger.add(judgements, step.number)
-            gradients = [j for j in judgements if j.probe == "gradient" and not j.stack]
-            self._allowed = {j.name: j.relative_allowed for j in gradients}
 
     def _judge_ours(self, step: Step) -> list[Judgement]:
         """Judge the candidate from its own state, in causal order."""
@@ -193,9 +196,12 @@ class Trial:
             x, t = x[keep], t[keep]
             e = self.reference.evaluate(move.before, x, t, self.convention)
             grads = self.candidate.gradient(x, t)
+        rule = self.rule(e)
+        self._allowed = _relative_allowed(rule, e)
+        self._derived = _relative_allowed(Derived(e, dtype), e)
         return [
             data,
-            *judge_values({**self.candidate.outputs(x), **grads}, e, self.rule(e), where),
+            *judge_values({**self.candidate.outputs(x), **grads}, e, rule, where),
             *own,
             *judge_update(move.before, move.grads, move.after, self.lr, where),
             *self._judge_loss(step, where),
@@ -246,6 +252,12 @@ class Trial:
 
 def _not_judged(where: str, reason: str) -> Judgement:
     return Judgement("gradient", "all", where, Verdict.INCONCLUSIVE, detail=reason)
+
+
+def _relative_allowed(rule: Rule, e: Evaluation) -> dict[str, float]:
+    """Return what `rule` allows to each gradient of `e`, as a share of its size."""
+    sizes = {name: float(np.linalg.norm(grad)) for name, grad in e.grads.items()}
+    return {name: rule.allowed(name) / size for name, size in sizes.items() if size}
 
 
 def _relative_error(actual: Array, expected: Array) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from compare.judgement import Judgement, Verdict
+from compare.judgement import ALL, Judgement, Verdict
 
 if TYPE_CHECKING:
     from compare.report import Report
@@ -162,7 +162,8 @@ def table(judgements: Iterable[Judgement]) -> list[str]:
     for name in names:
         all_of = [j for j in judgements if j.quantity == name]
         worst = max(all_of, key=Judgement.rank)
-        sees = min((j.relative_allowed for j in all_of if j.has_power and j.norm), default=math.inf)
+        whole = [j for j in all_of if j.has_power and j.norm and j.part == ALL]
+        sees = min((j.relative_allowed for j in whole), default=math.inf)
         mark = "" if worst.verdict is Verdict.SAME else f"  {worst.verdict}"
         lines.append(
             f"{name:<{width}}{_number(worst.relative_error):>9}{_number(worst.relative_allowed):>10}"
@@ -195,6 +196,16 @@ def _limit_texts(limits: Iterable[Judgement]) -> Iterator[str]:
         yield f"not finite on {where}: {lost}" + (f"; and off: {off}" if off else "")
 
 
+def _rule_texts(report: "Report") -> Iterator[str]:
+    """Yield by which rule was judged, unless all was by the derived one."""
+    judged = [j for j in report.judgements if j.norm]
+    measured = sum(j.measured for j in judged)
+    if measured:
+        rest = len(judged) - measured
+        derived = f"; {rest} by what was derived for rounding" if rest else ""
+        yield f"{measured} values by rounding noise, measured on PyTorch in other orders{derived}"
+
+
 def _not_judged_texts(report: "Report") -> Iterator[str]:
     """Yield what nothing is said of, and why."""
     yield from report.not_judged
@@ -212,6 +223,7 @@ def _facts(report: "Report") -> list[str]:
         ("found", "; ".join(report.inferred)),
         ("judged", f"{sum(1 for j in report.judgements if j.norm)} values on {len(stimuli)} "
                    f"stimuli, seed {report.seed}"),
+        *(("allowed", text) for text in _rule_texts(report)),
         *(("convention", text + " (accepted)" * (text in report.accepted))
           for text in report.conventions),
         *(("limit", text) for text in _limit_texts(report.limits)),

@@ -77,6 +77,16 @@ class Plain:
         return -self.log_likelihood(self.predict(x), t).mean() + penalty
 
     def gradient(self, x, t):
+        return self.with_decay(self.data_gradient(x, t))
+
+    def with_decay(self, grads):
+        decay = self.dtype.type(self.weight_decay_lambda)
+        return {
+            key: grad + decay * self.params[key] if key[0] == "W" else grad
+            for key, grad in grads.items()
+        }
+
+    def data_gradient(self, x, t):
         t = t.argmax(axis=1) if self.one_hot else t
         logits, seen = self.forward(x)
         dz = self.softmax(logits)
@@ -86,8 +96,7 @@ class Plain:
         for i in range(self.depth, 0, -1):
             a, z = seen[i - 1]
             W = self.params[f"W{i}"]
-            dW, grads[f"b{i}"] = self.affine_grads(a, dz)
-            grads[f"W{i}"] = dW + self.dtype.type(self.weight_decay_lambda) * W
+            grads[f"W{i}"], grads[f"b{i}"] = self.affine_grads(a, dz)
             if i > 1:
                 dz = self.act_back(self.product(dz, W.T), z, a)
         return grads
@@ -195,14 +204,14 @@ class ByLogarithm(Plain):
 
 
 class RowByRow(Plain):
-    """One sample at a time, gradients averaged at the end."""
+    """One sample at a time, gradients averaged at the end, and then the decay."""
 
     def gradient(self, x, t):
         total = {}
         for i in range(len(x)):
-            for key, grad in super().gradient(x[i : i + 1], t[i : i + 1]).items():
+            for key, grad in self.data_gradient(x[i : i + 1], t[i : i + 1]).items():
                 total[key] = total.get(key, 0) + grad
-        return {key: (grad / len(x)).astype(self.dtype) for key, grad in total.items()}
+        return self.with_decay({key: grad / self.dtype.type(len(x)) for key, grad in total.items()})
 
 
 IMPLEMENTATIONS = (

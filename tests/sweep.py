@@ -1,0 +1,159 @@
+"""Correct networks at work: what `make calibrate` and `make power` measure on.
+
+A run is one implementation of tests/correct.py with an architecture, an activation, an init and a
+dtype of its own, trained on the embedded digits; each step is one Case, judged from its own state.
+"""
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compare.data import load_data
+from compare.evaluation import Evaluation
+from compare.reference import Reference
+from compare.rounding import expected_rounding, kink_rows
+from compare.rules import Measured, rule_of
+from compare.stimuli import Stimuli, without_kink_rows
+from correct import IMPLEMENTATIONS, Plain
+
+BATCHES = (1, 7, 32, 128)
+LR = 0.1
+STEPS = 34
+INITS = {"0.01": lambda n: 0.01, "xavier": lambda n: (1 / n) ** 0.5, "he": lambda n: (2 / n) ** 0.5}
+
+KERNELS = {
+    "default": {},
+    "OpenBLAS Prescott, MKL plain": {"OPENBLAS_CORETYPE": "Prescott", "MKL_CBWR": "COMPATIBLE"},
+    "OpenBLAS Haswell, MKL AVX2": {"OPENBLAS_CORETYPE": "Haswell", "MKL_CBWR": "AVX2"},
+    "OpenBLAS SkylakeX, MKL AVX512": {"OPENBLAS_CORETYPE": "SkylakeX", "MKL_CBWR": "AVX512"},
+    "two threads": {"OPENBLAS_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"},
+}  # fmt: skip  # a kernel a line
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass
+class Case:
+    """One batch at one state: what the candidate gave, and the reference there."""
+
+    where: str
+    actual: dict[str, Any]
+    e: Evaluation
+    rule: Any
+
+
+@functools.cache
+def digits() -> tuple[Any, Any]:
+    """Return the embedded digits as float64 (N, 784) in [0, 1], and their labels."""
+    data = load_data("digits", None, "float64", "cpu", print)
+    return np.asarray(data.x), np.asarray(data.t)
+
+
+def answers(network: Any, x: Any, t: Any) -> dict[str, Any]:
+    """Return what a network computes on a batch, under the names of an Evaluation."""
+    with np.errstate(all="ignore"):
+        logits = network.predict(x) if hasattr(network, "predict") else network.forward(x)
+        return {"logits": logits, "loss": network.loss(x, t), **network.gradient(x, t)}
+
+
+def training_run(seed: int, implementation: type[Plain], dtype: Any) -> Iterator[Case]:
+    """Yield a Case a step; rows with a ReLU on the brink of 0 are left out, as a run does."""
+    rng = np.random.default_rng([seed, 5])
+    x, t = digits()
+    activation = str(rng.choice(["relu", "sigmoid", "tanh"]))
+    depth = int(rng.integers(1, 6))
+    hidden = [int(np.exp(rng.uniform(0, np.log(200)))) for _ in range(depth - 1)]
+    sizes = (784, *hidden, 10)
+    decay, init = float(rng.choice([0.0, 0.01])), str(rng.choice([*INITS]))
+    net = implementation(sizes, activation, dtype, decay, rng=rng)
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
+        draw = rng.standard_normal((fan_in, fan_out))
+        net.params[f"W{i}"] = (draw * INITS[init](fan_in)).astype(dtype)
+    reference = Reference(sizes, activation, decay)
+    rule_at = rule_of(reference, dtype)
+    batch = int(rng.choice(BATCHES))
+    name = f"{implementation.__name__} {activation} {sizes} {init} batch {batch}"
+    for step in range(STEPS):
+        pick = rng.integers(len(x), size=batch)
+        xb, tb = x[pick].astype(dtype), t[pick]
+        e = reference.evaluate(net.params, xb, tb)
+        keep = ~kink_rows(e, expected_rounding(e, dtype))
+        if keep.any():
+            if not keep.all():
+                e = reference.evaluate(net.params, xb[keep], tb[keep])
+            yield Case(f"{name}, step {step}", answers(net, xb[keep], tb[keep]), e, rule_at(e))
+        for key, grad in net.gradient(xb, tb).items():
+            net.params[key] = net.params[key] - np.asarray(LR, dtype) * grad
+
+
+def battery_run(seed: int, implementation: type[Plain], dtype: Any) -> Iterator[Case]:
+    """Yield a Case a stimulus of `netparity check`, for a random network."""
+    from correct import random_network
+
+    rng = np.random.default_rng([seed, 6])
+    net = random_network(rng, implementation, dtype)
+    net.one_hot = False
+    weights = [value for key, value in net.params.items() if key[0] == "W"]
+    sizes = (weights[0].shape[0], *(W.shape[1] for W in weights))
+    reference = Reference(sizes, net.activation, net.weight_decay_lambda)
+    rule_at = rule_of(reference, dtype)
+    for drawn in Stimuli(sizes, np.dtype(dtype), rng).battery(reference):
+        s = without_kink_rows(drawn, reference)
+        if s is not None:
+            net.params = s.params
+            e = reference.evaluate(s.params, s.x, s.t)
+            where = f"{implementation.__name__} {net.activation} {sizes}, {s.name}"
+            yield Case(where, answers(net, s.x, s.t), e, rule_at(e))
+
+
+def statistics(case: Case) -> Iterator[tuple[str, str, float]]:
+    """Yield quantity, kind of statistic and error / noise for everything that can be measured."""
+    rule: Measured = case.rule
+    for name, expected in case.e.values().items():
+        if name in case.actual and np.isfinite(case.actual[name]).all():
+            for score in rule.scores(name, np.asarray(case.actual[name], float) - expected):
+                yield name, score.kind, score.ratio
+
+
+def implementation_of(seed: int) -> type[Plain]:
+    """Return one of the implementations, in turn."""
+    return IMPLEMENTATIONS[seed % len(IMPLEMENTATIONS)]
+
+
+def on_each_kernel(function: str, runs: int, first: int) -> dict[str, Any]:
+    """Return what `module.function(first, last)` gives, as JSON, with each kernel that runs here.
+
+    Each has a process of its own, two at a time, since libraries choose their kernel once; each has
+    seeds of its own. A processor that lacks the instructions ends the process by a signal.
+    """
+    module, name = function.split(".")
+    folder = Path(__file__).parent
+    program = (
+        f"import json, sys; sys.path[:0] = {[str(folder.parent), str(folder)]}; "
+        f"import {module}; print(json.dumps({module}.{name}(*map(int, sys.argv[1:]))))"
+    )
+
+    def measure(number: int, kernel: str) -> Any:
+        start = first + number * runs
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(start), str(start + runs)],
+            env={**os.environ, **ONE_THREAD, **KERNELS[kernel]},
+            stdout=subprocess.PIPE, check=False,
+        )  # fmt: skip  # what, how
+        if done.returncode == -signal.SIGILL:
+            return None
+        done.check_returncode()
+        return json.loads(done.stdout)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return dict(zip(KERNELS, pool.map(measure, range(len(KERNELS)), KERNELS), strict=True))
