@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 CONSTRAINTS ?= constraints.txt
 
-.PHONY: run test test-all setup
+.PHONY: run test test-all calibrate power setup
 
 run: .venv/run
 	$(BIN)/python compare/run.py $(ARGS)
@@ -18,6 +18,12 @@ test: .venv/test
 
 test-all: .venv/test
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+calibrate: .venv/test
+	$(BIN)/python tests/calibrate.py
+
+power: .venv/test
+	$(BIN)/python tests/power.py
 
 setup: .venv/test
 

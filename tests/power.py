@@ -16,7 +16,7 @@ import functools
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,11 +118,12 @@ class Place:
 
     def shares(self, changed: dict[str, Any]) -> dict[str, float]:
         """Return by how much of its noise each value was changed; inf where it is not finite."""
-        return {
-            name: next(iter(self.measured.scores(name, np.asarray(changed[name], float) - r))).ratio
-            if np.isfinite(changed[name]).all() else math.inf
-            for name, r in self.right.items()
-        }  # fmt: skip  # a value, or inf
+        with np.errstate(over="ignore"):
+            return {
+                name: next(iter(self.measured.scores(name, changed[name] - np.float64(r)))).ratio
+                if np.isfinite(changed[name]).all() else math.inf
+                for name, r in self.right.items()
+            }  # fmt: skip  # a value, or inf
 
 
 @functools.cache
@@ -175,7 +176,9 @@ def diluted(right: dict[str, Any], wrong: dict[str, Any], strength: float) -> di
     return mixed
 
 
-def found(bug: Bug, dtype: str) -> Iterator[tuple[float, dict[str, bool], set[str]]]:
+def found(
+    bug: Bug, dtype: str, strengths: Sequence[float]
+) -> Iterator[tuple[float, dict[str, bool], set[str]]]:
     """Yield each strength at which the bug is visible; what sees it, and whether at the right
     place; and which statistics do.
     """
@@ -184,7 +187,7 @@ def found(bug: Bug, dtype: str) -> Iterator[tuple[float, dict[str, bool], set[st
         (p, answers(network(bug, p.arguments[0], bug.activation, bug.decay), *p.arguments[1:]))
         for p in places(bug.activation, bug.decay, dtype)
     ]
-    for strength in STRENGTHS[dtype]:
+    for strength in strengths:
         seen: dict[str, bool] = {}
         kinds: set[str] = set()
         visible = False
@@ -218,7 +221,7 @@ def bug_table(dtype: str) -> tuple[list[str], dict[str, list[str]]]:
     total, seen = Counter[float](), Counter[tuple[str, float]]()
     right, alone = Counter[str](), dict[str, list[str]]()
     for bug in BUGS:
-        for strength, by_rule, kinds in found(bug, dtype):
+        for strength, by_rule, kinds in found(bug, dtype, STRENGTHS[dtype]):
             total[strength] += 1
             for rule, placed in by_rule.items():
                 seen[rule, strength] += 1
@@ -343,6 +346,15 @@ def alarm_table() -> list[str]:
     return rows
 
 
+def measured_with() -> str:
+    """Return what the figures depend on besides the code, in words."""
+    e = environment()
+    blas = " and ".join(
+        f"{b['internal_api']} {b['version']}, {b['architecture']}" for b in e["blas"]
+    )
+    return f"Python {e['python']}, numpy {e['numpy']} ({blas}), torch {e['torch']} on the CPU"
+
+
 def main() -> None:
     """Measure, write and print."""
     lines = ["# What is seen, and what is not", "", *__doc__.splitlines()[4:], ""]
@@ -358,7 +370,7 @@ def main() -> None:
                     lines += [f"- {kind}: {len(bugs)}" + f" ({'; '.join(bugs[:6])})" * bool(bugs)]
                 lines.append("")
         lines += ["## The smallest change that is seen", "", *smallest_table(), ""]
-    lines += ["Measured with " + ", ".join(f"{k} {v}" for k, v in environment().items()) + ".", ""]
+    lines += [f"Measured with {measured_with()}.", ""]
     text = "\n".join(lines)
     OUT.write_text(text, encoding="utf-8")
     print(text)
