@@ -114,6 +114,26 @@ def test_options_that_are_named_exist(capsys):
     assert all(option in known for option in named)
 
 
+def test_what_is_seen_is_what_was_measured():
+    power = (ROOT / "docs" / "power.md").read_text(encoding="utf-8")
+
+    def cells(line):
+        return [cell.strip().replace(".0 %", " %") for cell in line.strip("|").split("|")]
+
+    alarms, float64, float32 = (
+        {cells(line)[0]: cells(line) for line in part.splitlines() if line.startswith("|")}
+        for part in re.split(r"^## ", power, flags=re.MULTILINE)[1:4]
+    )
+    table = re.search(r"seen, float64.*?\n\|-.*?\n(.*?)\n\n", README, re.DOTALL)
+    for line in table[1].splitlines():
+        name, in_float64, in_float32, wrong = cells(line)
+        name = name.strip("`").removeprefix("torch.testing.")
+        name = "one line, 1e-5" if "1e-5" in name else name
+        measured = float64[name][-2], float32[name][-2], alarms[name][1]
+        assert (in_float64, in_float32, wrong.split()[0]) == measured
+    assert len(table[1].splitlines()) == len(alarms) - 2  # all but the head
+
+
 def test_links_and_figure_exist():
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README + JAPANESE):
         assert (ROOT / target).is_file(), target
