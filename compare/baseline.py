@@ -24,7 +24,10 @@ def accepted_conventions(folder: Path) -> tuple[str, ...]:
             raise InputError(f"{path}: is not TOML ({error})") from error
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        accept = tools.get("netparity", {}).get("accept", [])
+        settings = tools.get("netparity", {})
+        if unknown := sorted(set(settings) - {"accept"}):
+            raise InputError(f"{path}: [tool.netparity] has no {unknown[0]!r}; it has: accept")
+        accept = settings.get("accept", [])
         if not isinstance(accept, list) or not all(isinstance(text, str) for text in accept):
             raise InputError(f"{path}: accept in [tool.netparity] is not a list of conventions")
         return tuple(accept)

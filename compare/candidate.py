@@ -48,6 +48,7 @@ class Candidate:
                     "`params`, `gradient(x, t)` and `loss(x, t)`"
                 )
         self.net = net
+        self.weight_decay_lambda = getattr(net, "weight_decay_lambda", None)
         self.params = _network_order(net.params)
         self.sizes = _sizes(self.params)
         self.dtype = next(iter(self.params.values())).dtype

@@ -81,7 +81,7 @@ def check_network(
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, not {activation!r}")
     if targets not in (None, LABELS, ONE_HOT):
         raise ValueError(f"targets must be {LABELS!r} or {ONE_HOT!r}, not {targets!r}")
-    decay = _decay(net, weight_decay_lambda)
+    decay = _decay(candidate, weight_decay_lambda)
     _see_rule(init)
     own = candidate.read()
     batch = None if x is None and t is None else _own_batch(candidate, own, x, t)
@@ -139,7 +139,8 @@ def assert_parity(
     strict : bool
         Raise also where a convention other than PyTorch's, or a limit of range, was met.
     accept : collection of str
-        Conventions, in the words of the report, that `strict` is not to refuse.
+        Conventions, in the words of the report, that `strict` is not to refuse. Those that a
+        pyproject.toml lists are known to the fixture, the marker and the command, not here.
 
     Raises
     ------
@@ -162,9 +163,9 @@ def _see_rule(init: str | float | None) -> None:
         raise ValueError(f"init must be 'he', 'xavier' or a number above 0, not {init!r}")
 
 
-def _decay(net: object, given: float | None) -> float:
+def _decay(candidate: Candidate, given: float | None) -> float:
     """Return lambda, as given or as the attribute of the network."""
-    value = getattr(net, "weight_decay_lambda", None) if given is None else given
+    value = candidate.weight_decay_lambda if given is None else given
     value = 0.0 if value is None else value
     if not isinstance(value, Real) or not (math.isfinite(value) and float(value) >= 0):
         raise ValueError(f"weight_decay_lambda must be finite and at least 0, not {value!r}")

@@ -11,9 +11,9 @@ from typing import Any
 
 from compare.baseline import accepted_conventions
 from compare.errors import InputError
-from compare.files import write_beside
+from compare.files import see_writable, write_beside
 from compare.first_look import first_look
-from compare.options import Parser
+from compare.options import Parser, at_least
 from compare.remote import RemoteCandidate, file_and_name
 from compare.wording import paragraph
 
@@ -23,6 +23,8 @@ def check(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     path, name = file_and_name(options.file)
     accepted = accepted_conventions(path.parent)
+    if options.json:
+        see_writable("--json", options.json, path)
     # torch takes seconds to import, and the candidate's process as long to start: both at once.
     importing = threading.Thread(target=importlib.import_module, args=["compare.check"])
     importing.start()
@@ -72,7 +74,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--init", type=_rule, metavar="RULE",
         help="he, xavier or a standard deviation: judge the weights that the network starts with",
     )  # fmt: skip  # as above
-    add("--seed", type=int, default=0, metavar="N", help="of the stimuli (default: 0)")
+    add("--seed", type=at_least(0), default=0, metavar="N", help="of the stimuli (default: 0)")
     add("--strict", action="store_true", help="refuse conventions other than PyTorch's, and limits")
     add("--verbose", action="store_true", help="print every value on every stimulus, too")
     add("--json", type=Path, metavar="FILE", help="write the whole report there")

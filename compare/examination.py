@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from compare.candidate import Candidate
 from compare.conventions import capped, recognise
 from compare.evaluation import PYTORCH, Convention, Evaluation
-from compare.first_look import GIVEN, first_call, shared_arrays, slopes_text
-from compare.initialisation import judge_init, name_rule
+from compare.first_look import GIVEN, OFF_SLOPE, first_call, shared_arrays, slopes_text
+from compare.initialisation import init_text, judge_init, name_rule
 from compare.judge import judge_values
 from compare.judgement import (
     Judgement,
@@ -75,6 +75,7 @@ class Examination:
         found = self._identify(plain, activation)
         reference = self._reference(found[0])
         facts = [] if init is None else judge_init(given, init)
+        rule_text = name_rule(given) if init is None else init_text(given, init)
         facts += [*shared_arrays(self.candidate, plain), self._follows_params(plain, reference)]
         facts.append(self._stateless(plain, reference))
         slopes = slopes_text(self.candidate, plain)
@@ -91,13 +92,16 @@ class Examination:
         epsilons = self._epsilons(responses, reference)
         judgements, conventions, self.convention = recognise(judge, epsilons)
         facts.append(self._purity())
+        verdict = overall([*facts, *judgements])
+        if verdict is Verdict.SAME and conventions and slopes.startswith(OFF_SLOPE):
+            slopes += ", which is the convention's doing"
         return Report(
             name=self.candidate.name,
             sizes=self.candidate.sizes,
             dtype=str(self.candidate.dtype),
             activation=found[0],
-            inferred=tuple(filter(None, (*found[1], name_rule(given), slopes))),
-            verdict=overall([*facts, *judgements]),
+            inferred=tuple(filter(None, (*found[1], rule_text, slopes))),
+            verdict=verdict,
             judgements=(*facts, *judgements),
             conventions=tuple(conventions),
             not_judged=not_judged,
@@ -131,6 +135,8 @@ class Examination:
             found.append(candidate.not_judged)
         if self.weight_decay_lambda:
             found.append(f"weight_decay_lambda {self.weight_decay_lambda:g}")
+        elif candidate.weight_decay_lambda is not None:
+            found.append("weight_decay_lambda 0: weight decay is not judged")
         return name, tuple(found)
 
     def _follows_params(self, plain: Stimulus, reference: Reference) -> Judgement:

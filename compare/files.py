@@ -16,6 +16,22 @@ def write_beside(path: Path, content: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
+def see_writable(option: str, path: Path, source: Path) -> None:
+    """See, before the work, that a file can be written at `path`, and that it is not `source`.
+
+    Raises
+    ------
+    InputError
+        It cannot be, or it is.
+    """
+    if path.resolve() == source.resolve():
+        raise InputError(f"{option} {path}: is the file that is judged; choose another")
+    if path.is_dir():
+        raise InputError(f"{option} {path}: is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"{option} {path}: no folder {path.parent}; create it first")
+
+
 def prepare_folder(folder: Path, names: Iterable[str]) -> None:
     """Create `folder` and see that the files `names` can be written there; InputError otherwise."""
     if folder.exists() and not folder.is_dir():

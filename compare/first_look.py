@@ -20,6 +20,9 @@ STEP = 2.0**-10
 rounding in float64, so that it can be told from two step lengths."""
 
 
+OFF_SLOPE = "gradients off the slope of their own loss"
+
+
 def first_look(candidate: Candidate) -> str:
     """Return what can be said of a network before torch is there; leave its parameters changed.
 
@@ -107,7 +110,7 @@ def slopes_text(candidate: Candidate, plain: Stimulus) -> str:
         return "each gradient is the slope of its own loss"
     largest_first = sorted(off, key=lambda key: -off[key])
     sizes = ", ".join(f"{key} by {off[key]:.0e}" for key in largest_first)
-    return f"gradients off the slope of their own loss: {sizes}"
+    return f"{OFF_SLOPE}: {sizes}"
 
 
 def _loss(candidate: Candidate, plain: Stimulus, params: Mapping[str, Array]) -> float:

@@ -27,27 +27,44 @@ def name_rule(params: Params) -> str:
     """
     by_distance = sorted((abs(_ratio(params, rule) - 1), str(rule), rule) for rule in KNOWN)
     _, name, rule = by_distance[0]
-    ratio, error = _ratio(params, rule), _error(sum(W.size for W in _weights(params).values()))
+    ratio, error = _of_all(params, rule)
     if abs(ratio - 1) > ERRORS * error:
         return ""
     label = name if isinstance(rule, str) else f"std={rule:g}"
     return f"init {label}, ratio {ratio:.3f} +- {error:.3f}"
 
 
+def init_text(params: Params, rule: str | float) -> str:
+    """Return how near the declared rule all weights are, and what would have been seen."""
+    ratio, error = _of_all(params, rule)
+    return (
+        f"declared init {rule}: the weights have {ratio:.3f} +- {error:.3f} times its standard "
+        f"deviation; one off by {100 * ERRORS * error:.0f} % would have been seen"
+    )
+
+
 def judge_init(params: Params, rule: str | float) -> list[Judgement]:
-    """Judge each initial W against the declared rule, and see that biases are 0."""
-    judgements = []
-    for key, value in params.items():
-        if key.startswith("b"):
-            judgements.append(judge_fact("init", key, WHERE, not value.any(), "is not 0"))
-            continue
-        ratio, error = _ratio({key: value}, rule), _error(value.size)
+    """Judge the initial weights, one by one and together, by the declared rule; biases are 0."""
+
+    def judged(name: str, ratio: float, error: float) -> Judgement:
         detail = (
             f"has {ratio:.3g} times the standard deviation of {rule}, with a sampling error of "
             f"{error:.2g}"
         )
-        judgements.append(judge_fact("init", key, WHERE, abs(ratio - 1) <= ERRORS * error, detail))
-    return judgements
+        return judge_fact("init", name, WHERE, abs(ratio - 1) <= ERRORS * error, detail)
+
+    judgements = [
+        judge_fact("init", key, WHERE, not value.any(), "is not 0")
+        if key.startswith("b")
+        else judged(key, _ratio({key: value}, rule), _error(value.size))
+        for key, value in params.items()
+    ]
+    return [*judgements, judged("weights", *_of_all(params, rule))]
+
+
+def _of_all(params: Params, rule: str | float) -> tuple[float, float]:
+    """Return the ratio of all weights to those of `rule`, and its standard error."""
+    return _ratio(params, rule), _error(sum(W.size for W in _weights(params).values()))
 
 
 def _weights(params: Params) -> Params:

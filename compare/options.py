@@ -11,6 +11,9 @@ import numpy as np
 
 from compare.errors import InputError
 
+HIDDEN = (100, 100, 100, 100)
+"""Units of the book's network."""
+
 MOST = 10**15
 """Beyond what any memory holds, and within what a float64 counts."""
 
@@ -70,10 +73,10 @@ def parse_options(argv: Sequence[str] | None) -> Options:
         help="auto: MNIST where found or downloadable, else the embedded digits",
     )
     add("--data-root", type=Path, metavar="DIR", help="folder that holds the four files of MNIST")
-    add("--steps", type=_at_least(1), default=2000, metavar="N", help="updates of each network")
-    add("--batch-size", type=_at_least(1), default=128, metavar="N", help="samples of a batch")
+    add("--steps", type=at_least(1), default=2000, metavar="N", help="updates of each network")
+    add("--batch-size", type=at_least(1), default=128, metavar="N", help="samples of a batch")
     add("--lr", type=_positive, default=0.01, metavar="LR", help="learning rate of SGD")
-    add("--seed", type=_at_least(0), default=0, metavar="N", help="of the weights and the batches")
+    add("--seed", type=at_least(0), default=0, metavar="N", help="of the weights and the batches")
     add(
         "--init",
         type=_init,
@@ -90,9 +93,9 @@ def parse_options(argv: Sequence[str] | None) -> Options:
     )
     add(
         "--hidden",
-        type=_at_least(1),
+        type=at_least(1),
         nargs="*",
-        default=[100, 100, 100, 100],
+        default=[*HIDDEN],
         metavar="N",
         help="units of each hidden layer (default: 100 100 100 100)",
     )
@@ -131,7 +134,9 @@ def _see_that_it_fits(value: float, option: str, dtype: str) -> None:
         raise InputError(f"{option} {value:g}: {dtype} cannot hold it; choose another --dtype")
 
 
-def _at_least(least: int) -> Callable[[str], int]:
+def at_least(least: int) -> Callable[[str], int]:
+    """Return what reads an integer of at least `least`."""
+
     def integer(text: str) -> int:
         try:
             value = int(text)

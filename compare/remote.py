@@ -224,4 +224,6 @@ def file_and_name(text: str) -> tuple[Path, str | None]:
         raise InputError(
             f"{path}: {'is a folder; name a file' if path.is_dir() else 'no such file'}"
         )
+    if name == "":
+        raise InputError(f"{text}: no name after the colon; FILE or FILE:NAME")
     return path.resolve(), name

@@ -133,6 +133,11 @@ def _sentence(report: "RunReport") -> str:
             if quantity.startswith("gradient")
         ]
         sees = max(seen, default=math.inf)
+        if not all(np.isfinite(init.trace.scratch).all() for init in report.inits):
+            return (
+                f"Both stacks compute the same as long as they are finite: all gradients agree to "
+                f"{error:.0e}."
+            )
         return (
             f"Both stacks compute the same: judged from the same state, all gradients agree to "
             f"{error:.0e}. A mistake of {sees:.0e} in any of them, made at every step, would have "

@@ -124,7 +124,8 @@ class Source:
         except (SyntaxError, UnicodeDecodeError, ValueError) as error:
             line = getattr(error, "lineno", None)
             where = f"{self.path}, line {line}" if line else f"{self.path}"
-            raise InputError(f"{where}: is not Python ({error})") from error
+            reason = error.msg if isinstance(error, SyntaxError) else error
+            raise InputError(f"{where}: is not Python ({reason})") from error
 
     def _run(self, tree: ast.Module) -> types.ModuleType:
         """Execute the module, again for every package that turns out to be missing."""
@@ -219,6 +220,8 @@ def find_network(module: types.ModuleType, name: str | None, path: Path) -> Any:
     if len(fitting) != 1:
         count = "no class" if not fitting else f"{len(fitting)} classes"
         hint = "; a network has `params`, gradient(x, t) and loss(x, t)"
+        if others := _borrowed(module):
+            hint = f"; {others[0]} is no class of this file: name it, as in {path.name}:{others[0]}"
         if fitting:
             hint = f": {', '.join(fitting)}; name one, as in {path.name}:{next(iter(fitting))}"
         raise InputError(f"{path}: {count} with gradient and loss{hint}")
@@ -233,6 +236,16 @@ def _fitting(module: types.ModuleType) -> dict[str, type]:
         and value.__module__ == module.__name__
         and all(callable(getattr(value, method, None)) for method in METHODS)
     }
+
+
+def _borrowed(module: types.ModuleType) -> list[str]:
+    """Return the names of networks that were imported, or are instances already."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if not isinstance(value, Stub)
+        and all(callable(getattr(value, method, None)) for method in METHODS)
+    ]
 
 
 def _offer(module: types.ModuleType) -> str:

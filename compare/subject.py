@@ -13,7 +13,7 @@ from compare.check import examined
 from compare.errors import InputError
 from compare.evaluation import PYTORCH, Convention
 from compare.lockstep import CandidateStack, ScratchStack
-from compare.options import Options
+from compare.options import HIDDEN, Options
 from compare.progress import say
 from compare.remote import CandidateError, RemoteCandidate, file_and_name
 
@@ -96,12 +96,19 @@ def subject_of(options: Options, features: int, classes: int) -> Iterator[Subjec
             raise InputError(
                 f"{where}: {shape} is built, and the data need {features}-...-{classes}"
             )
+        if options.hidden not in (HIDDEN, first.sizes[1:-1]):
+            asked, built = (" ".join(map(str, s)) for s in (options.hidden, first.sizes[1:-1]))
+            raise InputError(f"{where}: builds hidden layers of {built}, and --hidden is {asked}")
         if first.dtype != np.dtype(options.dtype):
             raise InputError(f"{where}: computes in {first.dtype}; choose --dtype {first.dtype}")
         try:
             examination, report = examined(first)
         except (TypeError, ValueError) as error:
             raise InputError(f"{where}: {error}") from error
+        if options.activation not in ("relu", report.activation):
+            raise InputError(
+                f"{where}: computes {report.activation}, and --activation is {options.activation}"
+            )
         say(f"{first.call}: {report.verdict} by itself, {report.activation}")
         for candidate in candidates:
             candidate.targets, candidate.output = first.targets, first.output

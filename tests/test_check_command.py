@@ -220,7 +220,8 @@ def test_arguments_by_trying_and_by_hand(capsys, tmp_path):
     [
         (None, "no such file"),
         ("", "no class with gradient and loss; a network has"),
-        ("def f(:\n", "line 1: is not Python"),
+        ("def f(:\n", "line 1: is not Python (invalid syntax)"),
+        (RIGHT + "one = TwoLayerNet(7, 6, 5)\ndel TwoLayerNet\n", "as in net.py:one"),
         ("class Net:\n    gradient = loss = 3\n", "no class with gradient and loss"),
         ("class Net:\n    def gradient(self): 0\n    def loss(self): 0\n", "has no `params`"),
         (RIGHT.replace('"W2"', '"V2"'), "expected W1, b1, W2, b2"),
@@ -231,6 +232,7 @@ def test_arguments_by_trying_and_by_hand(capsys, tmp_path):
         "no file",
         "empty",
         "syntax",
+        "an instance",
         "no methods",
         "no params",
         "keys",
@@ -243,6 +245,32 @@ def test_files_that_are_no_use(capsys, tmp_path, text, says):
     status, _, err = check(capsys, path)
     assert status == 2
     assert says in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["net.py", "--json", "net.py"], "--json net.py: is the file that is judged"),
+        (["net.py", "--json", "."], "--json .: is a folder"),
+        (["net.py", "--json", "no/report.json"], "--json no/report.json: no folder no"),
+        (["net.py", "--seed", "-1"], "argument --seed: expected an integer of at least 0"),
+        (["net.py:"], "net.py:: no name after the colon"),
+    ],
+)
+def test_arguments_that_are_no_use_are_named_before_the_work(
+    capsys, tmp_path, monkeypatch, arguments, says
+):
+    monkeypatch.chdir(tmp_path)
+    text = write(tmp_path, net=RIGHT).read_text()
+    status, out, err = check(capsys, *arguments)
+    assert (status, out, says in err) == (2, "", True)
+    assert (tmp_path / "net.py").read_text() == text
+
+
+def test_weight_decay_of_0_is_said_to_be_unjudged(capsys, tmp_path):
+    decaying = RIGHT.replace("self.params =", "self.weight_decay_lambda = 0\n        self.params =")
+    said = "weight_decay_lambda 0: weight decay is not judged"
+    assert said in " ".join(check(capsys, write(tmp_path, decaying=decaying))[1].split())
 
 
 # candidates that misbehave: `loss` does something on the batch of one row
@@ -334,6 +362,7 @@ def test_rule_of_the_weights_is_named_and_judged_when_declared(capsys, tmp_path)
     assert status == 1
     assert "First divergence: init W1, on the network as given" in out
     assert "times the standard deviation of he" in " ".join(out.split())
+    assert check(capsys, small, "--init", "0.015")[0] == 1  # by all weights together
     status, _, err = check(capsys, small, "--init", "orthogonal")
     assert (status, "expected he, xavier or a number above 0" in err) == (2, True)
     uneven = write(tmp_path, uneven=RIGHT.replace('"b1": np.zeros', '"b1": np.ones'))
@@ -388,7 +417,11 @@ def test_strict_accepts_the_conventions_that_the_project_lists(capsys, tmp_path)
     assert (status, f"{convention} (accepted)" in out) == (0, True)
     project.write_text('[tool.netparity]\naccept = ["another"]\n', encoding="utf-8")
     assert check(capsys, path, "--strict")[0] == 1
-    for text, complaint in (("accept = 3", "is not a list of conventions"), ("a b", "is not TOML")):
+    for text, complaint in (
+        ("acept = []", "no 'acept'; it has: accept"),
+        ("accept = 3", "is not a list of conventions"),
+        ("a b", "is not TOML"),
+    ):
         project.write_text(f"[tool.netparity]\n{text}\n", encoding="utf-8")
         status, _, err = check(capsys, path)
         assert (status, complaint in err) == (2, True)
@@ -454,6 +487,10 @@ def test_candidate_that_cannot_be_trained_is_one_line(capsys, tmp_path):
     small = write(tmp_path, small=RIGHT + "\nmine = TwoLayerNet(7, 6, 3)\n")
     status, _, err = train(capsys, tmp_path, f"{small}:mine")
     assert (status, "7-6-3 is built, and the data need 784-...-10" in err) == (2, True)
+    status, _, err = train(capsys, tmp_path, small, "--hidden", "30", "20")
+    assert (status, "builds hidden layers of 30, and --hidden is 30 20" in err) == (2, True)
+    status, _, err = train(capsys, tmp_path, small, "--activation", "tanh")
+    assert (status, "computes relu, and --activation is tanh" in err) == (2, True)
     status, _, err = train(capsys, tmp_path, small, "--dtype", "float32")
     assert (status, "computes in float64; choose --dtype float64" in err) == (2, True)
     dies = RIGHT.replace("        dy = ", "        len(x) == 16 and 1 / 0\n        dy = ")

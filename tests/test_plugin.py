@@ -101,6 +101,27 @@ def test_marker_makes_a_test_of_each_probe_and_stimulus(project):
     result.stdout.no_fnmatch_line("FAILED *forward*")
 
 
+def test_marker_that_is_of_no_use_is_said_once(project):
+    project.makepyfile(
+        test_net="""
+        import pytest
+        from right import TwoLayerNet
+
+        @pytest.mark.parity(known={"gradient b9": "mistyped"})
+        def test_stale():
+            return TwoLayerNet(7, 6, 5)
+
+        @pytest.mark.parity
+        def test_nothing():
+            pass
+        """
+    )
+    result = project.runpytest_subprocess("-p", "no:cacheprovider", "-rf")
+    assert result.parseoutcomes()["failed"] == 2
+    result.stdout.fnmatch_lines(["*known: 'gradient b9' does not fail; take it out*"])
+    result.stdout.fnmatch_lines(["*test_nothing: NoneType has no `params`*"])
+
+
 def test_plugin_imports_nothing_until_it_is_used(project):
     project.makepyfile(
         """
