@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 import torch_ref
@@ -57,6 +57,12 @@ class Reference:
             dtype=dtype,
             device=device,
         )
+
+    def in_dtype(self, dtype: DTypeLike) -> "Reference":
+        """Return the same network, computing in another dtype on the same device."""
+        kind = getattr(torch, np.dtype(dtype).name)
+        sizes, decay = self.sizes, self.weight_decay_lambda
+        return Reference(sizes, self.activation, decay, dtype=kind, device=self.device)
 
     def evaluate(
         self,

@@ -93,8 +93,5 @@ def rule_of(reference: Reference, dtype: DTypeLike) -> RuleOf:
     """Return what makes the rule for an evaluation of `reference` in the candidate's dtype."""
     if np.finfo(dtype).eps == np.finfo(np.float64).eps:
         return lambda e: Derived(e, dtype)
-    twin = Reference(
-        reference.sizes, reference.activation, reference.weight_decay_lambda,
-        dtype=getattr(torch, np.dtype(dtype).name), device=reference.device,
-    )  # fmt: skip  # what it is, then how it computes
+    twin = reference.in_dtype(dtype)
     return lambda e: Measured(e, twin)

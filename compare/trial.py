@@ -84,6 +84,7 @@ class Trial:
         self.dtype = self.candidate.dtype
         self.reference = reference
         self.rule = rule_of(reference, self.dtype)
+        self.again = reference.in_dtype(self.dtype)
         self.lr = lr
         self.judged = judged
         self.convention = convention
@@ -242,8 +243,12 @@ class Trial:
         if not e.is_finite:
             return []
         after = self.reference.evaluate(move.after, x, t, gradients=False)
+        rule = self.rule(e)
+        if kink_rows(e, expected_rounding(e, self.dtype)).any():
+            # float64 may let such a row pass, and float32 not: expect what torch gives in float32.
+            rule, e = Derived(e, self.dtype), self.again.evaluate(move.before, x, t)
         judgements = [
-            *judge_values(move.grads, e, self.rule(e), where),
+            *judge_values(move.grads, e, rule, where),
             *judge_update(move.before, move.grads, move.after, self.lr, where),
             *judge_values({"loss": move.loss}, after, self.rule(after), where),
         ]
