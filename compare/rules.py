@@ -1,19 +1,19 @@
 """The two rules that say how far a value may be off: derived in float64, measured in float32."""
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
 
 from compare.evaluation import Evaluation
-from compare.judgement import Extent, Rule, norm
-from compare.noise import Score, measure
+from compare.judgement import Extent, norm
+from compare.noise import Noise, Score, measure
 from compare.reference import Reference
 from compare.rounding import MEASURED, expected_rounding
 
 Array = NDArray[np.float64]
-RuleOf = Callable[[Evaluation], Rule]
 
 
 class Derived:
@@ -30,6 +30,11 @@ class Derived:
     def __init__(self, e: Evaluation, dtype: DTypeLike) -> None:
         self.rounding = expected_rounding(e, dtype)
         self._expected = self.rounding.values()
+
+    @property
+    def derived(self) -> "Derived":
+        """This rule: what a measured one has beside itself."""
+        return self
 
     def allowed(self, name: str) -> float:
         """Return the L2 norm of the error that is allowed to all of the quantity `name`."""
@@ -65,7 +70,13 @@ class Measured:
 
     def __init__(self, e: Evaluation, twin: Reference, seed: int = 0) -> None:
         self.derived = Derived(e, torch.empty(0, dtype=twin.dtype).numpy().dtype)
-        self._noises = measure(twin, e, self.derived.rounding, np.random.default_rng(seed))
+        self._measured_on = twin, e, seed
+
+    @cached_property
+    def _noises(self) -> dict[str, Noise]:
+        """What the twins say; asked for only where something is judged."""
+        twin, e, seed = self._measured_on
+        return measure(twin, e, self.derived.rounding, np.random.default_rng(seed))
 
     def allowed(self, name: str) -> float:
         """Return the L2 norm of the error that is allowed to all of the quantity `name`."""
@@ -87,6 +98,9 @@ class Measured:
         """Return the statistics of `error`; none where a twin left the range of its numbers."""
         noise = self._noises[name]
         return list(noise.scores(error)) if noise.is_known else []
+
+
+RuleOf = Callable[[Evaluation], Derived | Measured]
 
 
 def rule_of(reference: Reference, dtype: DTypeLike) -> RuleOf:

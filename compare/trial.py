@@ -16,7 +16,7 @@ from compare.judgement import Judgement, Rule, Verdict, judge_elements, judge_fa
 from compare.lockstep import CandidateStack, ScratchStack, Side, TorchStack
 from compare.record import Ledger, Trace
 from compare.reference import Reference
-from compare.rounding import expected_rounding, kink_rows
+from compare.rounding import kink_rows
 from compare.rules import Derived, rule_of
 
 Array = NDArray[np.floating[Any]]
@@ -176,13 +176,14 @@ class Trial:
 
     def _judge_ours(self, step: Step) -> list[Judgement]:
         """Judge the candidate from its own state, in causal order."""
-        where, dtype, move, (x, t) = f"step {step.number}", self.dtype, step.ours, step.batch
+        where, move, (x, t) = f"step {step.number}", step.ours, step.batch
         same_data = _same_samples(step.batch, step.reference_batch)
         detail = "holds other samples or targets than the plan says"
         data = judge_fact("data", "batch", where, same_data, detail)
 
         e = self.reference.evaluate(move.before, x, t, self.convention)
-        keep = ~kink_rows(e, expected_rounding(e, dtype))
+        rule = self.rule(e)
+        keep = ~kink_rows(e, rule.derived.rounding)
         if not e.is_finite:
             return [data, _not_judged(where, "the reference is not finite")]
         if not keep.any():
@@ -193,13 +194,14 @@ class Trial:
         if not keep.all():
             # Those of the step hold rows that nobody can judge: see that they are what gradient()
             # gives, and judge gradient() on the other rows.
-            own = self._judge_own(move.grads, self.candidate.gradient(x, t), e, where)
+            given = self.candidate.gradient(x, t)
+            own = self._judge_own(move.grads, given, rule.derived, where)
             x, t = x[keep], t[keep]
             e = self.reference.evaluate(move.before, x, t, self.convention)
+            rule = self.rule(e)
             grads = self.candidate.gradient(x, t)
-        rule = self.rule(e)
         self._allowed = _relative_allowed(rule, e)
-        self._derived = _relative_allowed(Derived(e, dtype), e)
+        self._derived = _relative_allowed(rule.derived, e)
         return [
             data,
             *judge_values({**self.candidate.outputs(x), **grads}, e, rule, where),
@@ -209,11 +211,13 @@ class Trial:
         ]
 
     def _judge_own(
-        self, used: Mapping[str, Array], given: dict[str, Float64], e: Evaluation, where: str
+        self, used: Mapping[str, Array], given: dict[str, Float64], rule: Derived, where: str
     ) -> list[Judgement]:
-        """Judge the gradients that the step used against those that the network gives again."""
+        """Judge the gradients that the step used against those that the network gives again.
+
+        By the derived rule: on these rows twins may differ by more than rounding.
+        """
         detail = "of the update is not what gradient(x, t) gives"
-        rule = Derived(e, self.dtype)  # on these rows twins may differ by more than rounding
         judgements = [
             judge_tensor("gradient", key, where, used[key], again, rule)
             for key, again in given.items()
@@ -244,9 +248,9 @@ class Trial:
             return []
         after = self.reference.evaluate(move.after, x, t, gradients=False)
         rule = self.rule(e)
-        if kink_rows(e, expected_rounding(e, self.dtype)).any():
+        if kink_rows(e, rule.derived.rounding).any():
             # float64 may let such a row pass, and float32 not: expect what torch gives in float32.
-            rule, e = Derived(e, self.dtype), self.again.evaluate(move.before, x, t)
+            rule, e = rule.derived, self.again.evaluate(move.before, x, t)
         judgements = [
             *judge_values(move.grads, e, rule, where),
             *judge_update(move.before, move.grads, move.after, self.lr, where),
