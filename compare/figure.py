@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from compare.judgement import Judgement, first_failing
+from compare.optimiser import NAMES
 from compare.rounding import MEASURED
 from scratch import smooth_curve
 
@@ -50,9 +51,10 @@ def draw_run(report: "RunReport") -> Figure:
         plot_errors(right, report)
         options = report.options
         figure.suptitle(
-            f"{'-'.join(map(str, report.sizes))}, {options['activation']}, SGD lr "
-            f"{options['lr']:g}, batches of {options['batch_size']}, {options['dtype']}, "
-            f"{options['device']}, seed {options['seed']}\n{report.title}",
+            f"{'-'.join(map(str, report.sizes))}, {options['activation']}, "
+            f"{NAMES[options['optimizer']]} lr {options['lr']:g}, "
+            f"batches of {options['batch_size']}, {options['dtype']}, {options['device']}, "
+            f"seed {options['seed']}\n{report.title}",
             fontsize=9, color="#444444",
         )  # fmt: skip  # the text, then its look
     return figure

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.evaluation import Evaluation, probe_of
-from compare.judgement import Judgement, Rule, judge_elements, judge_tensor
-from compare.rounding import update_allowed
+from compare.judgement import Judgement, Rule, judge_tensor
 
 Array = NDArray[np.floating[Any]]
 
@@ -34,21 +33,3 @@ def judge_values(
         for name, expected in e.values().items()
         if name in actual
     ]
-
-
-def judge_update(
-    before: Mapping[str, Array],
-    grads: Mapping[str, Array],
-    after: Mapping[str, Array],
-    lr: float,
-    where: str,
-) -> list[Judgement]:
-    """Judge theta' = theta - lr g of plain SGD, from the candidate's own gradients."""
-    judgements = []
-    for name in before:
-        dtype = before[name].dtype
-        change = lr * np.asarray(grads[name], np.float64)
-        expected = np.asarray(before[name], np.float64) - change
-        allowed = update_allowed(expected, change, dtype)
-        judgements.append(judge_elements("update", name, where, after[name], expected, allowed))
-    return judgements

@@ -36,7 +36,7 @@ class Judgement:
     Attributes
     ----------
     probe : str
-        aliasing, init, data, forward, loss, gradient, update, purity.
+        aliasing, init, data, forward, loss, gradient, state, update, purity.
     name : str
         W1, b1, logits, ...
     where : str

@@ -30,7 +30,7 @@ class ScratchStack:
         Which ReLU let what pass when the gradients were computed, a layer each, (B, units).
     """
 
-    def __init__(self, net: scratch.MultiLayerNet, optimizer: scratch.SGD) -> None:
+    def __init__(self, net: scratch.MultiLayerNet, optimizer: scratch.Optimizer) -> None:
         self.net = net
         self.candidate = Candidate(net)
         self.optimizer = optimizer
@@ -46,16 +46,23 @@ class ScratchStack:
         self.optimizer.update(self.net.params, self.grads)
         self.loss = self.net.loss(x, t)
 
+    def state(self) -> dict[str, dict[str, Array]]:
+        """Return copies of what the optimiser remembers: {"v": {"W1": ...}}."""
+        return _copies(self.optimizer.state(self.net.params))
+
 
 class CandidateStack:
-    """A network of the user's, trained by plain SGD; the attributes are those of ScratchStack.
+    """A network of the user's with an optimiser of scratch; the attributes of ScratchStack.
 
     What its ReLU let pass is not seen, and `active` stays empty.
     """
 
-    def __init__(self, candidate: Candidate, params: Mapping[str, Array], lr: float) -> None:
+    def __init__(
+        self, candidate: Candidate, params: dict[str, Array], optimizer: scratch.Optimizer
+    ) -> None:
         self.candidate = candidate
-        self.lr = lr
+        self.params = params
+        self.optimizer = optimizer
         self.grads: Mapping[str, Array] = {}
         self.loss = float("nan")
         self.active: list[NDArray[np.bool_]] = []
@@ -64,19 +71,27 @@ class CandidateStack:
     def step(self, x: Array, t: NDArray[Any]) -> None:
         """Train on one batch."""
         self.grads = self.candidate.gradient(x, t)
-        params = self.candidate.read()
-        for key, grad in self.grads.items():
-            params[key] -= self.lr * grad.astype(params[key].dtype)
-        self.candidate.write(params)
+        for key, value in self.candidate.read().items():
+            self.params[key][...] = value
+        dtype = self.candidate.dtype
+        self.optimizer.update(self.params, {k: g.astype(dtype) for k, g in self.grads.items()})
+        self.candidate.write(self.params)
         self.loss = self.candidate.loss(x, t)
+
+    def state(self) -> dict[str, dict[str, Array]]:
+        """Return copies of what the optimiser remembers."""
+        return _copies(self.optimizer.state(self.params))
 
 
 class TorchStack:
     """One network of `torch_ref` and its optimiser; the attributes are those of ScratchStack."""
 
-    def __init__(self, net: torch_ref.MultiLayerNet, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self, net: torch_ref.MultiLayerNet, optimizer: torch.optim.Optimizer, name: str = "sgd"
+    ) -> None:
         self.net = net
         self.optimizer = optimizer
+        self.name = name  # of the optimiser, in torch_ref.optimizer
         self.loss = float("nan")
         self._named = torch_ref.by_name(net)
         self._passed: list[Tensor] = []
@@ -107,6 +122,14 @@ class TorchStack:
     def params(self) -> dict[str, Array]:
         """Return copies of the parameters, in the book's names and layout."""
         return {name: value.numpy(force=True).copy().T for name, value in self._named.items()}
+
+    def state(self) -> dict[str, dict[str, Array]]:
+        """Return copies of what the optimiser remembers, likewise."""
+        return torch_ref.state_of(self.name, self.net, self.optimizer)
+
+
+def _copies(state: Mapping[str, Mapping[str, Array]]) -> dict[str, dict[str, Array]]:
+    return {slot: {key: value.copy() for key, value in of.items()} for slot, of in state.items()}
 
 
 @dataclass

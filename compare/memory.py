@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import psutil
 
+import torch_ref
 from compare.errors import InputError
 from compare.options import Options
 
@@ -38,11 +39,12 @@ def needed(options: Options, samples: int, features: int, classes: int) -> dict[
     """Return bytes by the option that they are for."""
     width = np.dtype(options.dtype).itemsize
     sizes = (features, *options.hidden, classes)
+    copies = COPIES + 6 * len(torch_ref.STATE[options.optimizer])  # now, before and after, twice
     parameters = sum((fan_in + 1.0) * fan_out for fan_in, fan_out in pairwise(sizes))
     nets = len(options.init)
     work = WORK if options.judge != "none" else 1
     return {
-        "--hidden": parameters * (COPIES * nets * width + work * 8),
+        "--hidden": parameters * (copies * nets * width + work * 8),
         "--batch-size": float(options.batch_size) * sum(sizes) * TEMPORARIES * 8,
         "--steps": float(options.steps) * (options.batch_size * 8 + nets * 100),
         "--data": float(samples) * features * SAMPLE_COPIES * width,

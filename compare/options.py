@@ -10,6 +10,7 @@ from typing import NoReturn
 import numpy as np
 
 from compare.errors import InputError
+from compare.optimiser import NAMES
 
 HIDDEN = (100, 100, 100, 100)
 """Units of the book's network."""
@@ -27,6 +28,8 @@ class Options:
     steps: int
     batch_size: int
     lr: float
+    optimizer: str
+    weight_decay: float
     seed: int
     init: tuple[tuple[str, float | str], ...]
     activation: str
@@ -75,7 +78,20 @@ def parse_options(argv: Sequence[str] | None) -> Options:
     add("--data-root", type=Path, metavar="DIR", help="folder that holds the four files of MNIST")
     add("--steps", type=at_least(1), default=2000, metavar="N", help="updates of each network")
     add("--batch-size", type=at_least(1), default=128, metavar="N", help="samples of a batch")
-    add("--lr", type=_positive, default=0.01, metavar="LR", help="learning rate of SGD")
+    add("--lr", type=_positive, default=0.01, metavar="LR", help="learning rate")
+    add(
+        "--optimizer",
+        choices=[*NAMES],
+        default="sgd",
+        help="scratch's beside that of torch.optim",
+    )
+    add(
+        "--weight-decay",
+        type=_at_least_0,
+        default=0.0,
+        metavar="LAMBDA",
+        help="of the term LAMBDA / 2 sum(W^2) in the loss",
+    )
     add("--seed", type=at_least(0), default=0, metavar="N", help="of the weights and the batches")
     add(
         "--init",
@@ -157,6 +173,13 @@ def _positive(text: str) -> float:
     value = _number(text)
     if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f"expected a finite number above 0, not {text!r}")
+    return value
+
+
+def _at_least_0(text: str) -> float:
+    value = _number(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"expected a finite number of at least 0, not {text!r}")
     return value
 
 

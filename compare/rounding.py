@@ -20,13 +20,15 @@ that they do not average out: see `_correlation`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from compare.evaluation import Evaluation, by_name
+from compare.optimiser import Optimiser
 
 Array = NDArray[np.float64]
 
@@ -276,23 +278,111 @@ def kink_rows(e: Evaluation, r: Rounding) -> NDArray[np.bool_]:
     return kinks
 
 
-def update_allowed(after: Array, change: Array, dtype: DTypeLike) -> Array:
-    """Return the error allowed to each element of theta' = fl(theta - lr g), elementwise.
+@dataclass(frozen=True)
+class Step:
+    """One parameter before an update, its gradient and its state; `t` counts updates from 1."""
 
-    One rounding of the difference, ulp(theta') / 2, and those of the product and of lr itself,
-    2 u |lr g|. Evaluated in float64, a float64 update needs it doubled: a fused multiply-add
-    rounds elsewhere than numpy does, and the evaluation rounds too.
+    W: NDArray[np.floating[Any]]
+    g: Array
+    state: Mapping[str, Array]
+    t: int
+
+
+def update_allowed(
+    optimiser: Optimiser, step: Step, after: NDArray[np.floating[Any]], dtype: DTypeLike
+) -> dict[str, Array]:
+    """Return the error allowed to each element of W' = fl(W - d) and of the state, elementwise.
+
+    One rounding of the difference, ulp(W') / 2, and that of d, by first-order error analysis of the
+    formula (Higham 2002, section 3.1): u times the sum over the operations of what each rounds.
+    With s = lr g, m the momentum and r the decay rate,
+
+        sgd         d = s                       Ed = 2 |s|
+        momentum    d = s + lr m v              Ed = 5 (|s| + |lr m v|)
+        nesterov    d = (1 + m) s + lr m^2 v    Ed = 7 ((1 + m) |s| + |lr m^2 v|)
+        adagrad     h' = h + g^2                Eh = 2 (h + g^2)
+        rmsprop     h' = r h + (1 - r) g^2      Eh = 4 (r h + (1 - r) g^2)
+        adam        m' = b m + (1 - b) g        Em = 4 (|m| + (1 - b) (|g| + |m|))
+                    v' = b v + (1 - b) g^2      Ev likewise
+
+    and where d is a quotient n / q, q = sqrt(h') + eps, Ed = En / q + |n| Eq / q^2 + 6 |d|,
+    Eq = Eh / (2 sqrt(h')) + 3 q. The corrections 1 - b^t of Adam are of Python floats, and lose
+    b^t / (1 - b^t) of float64's u. Evaluated in float64, a float64 update needs it doubled: a fused
+    multiply-add rounds elsewhere than numpy does, and the evaluation rounds too.
 
     Parameters
     ----------
+    optimiser : Optimiser
+        Its numbers.
+    step : Step
+        What it is given.
     after : ndarray
-        theta', in float64.
-    change : ndarray
-        lr g, in float64.
+        W', in float64.
+    dtype
+        Of the candidate.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Under W, and under each part of the state.
     """
-    ulp = np.spacing(np.abs(after).astype(dtype)).astype(np.float64)
-    factor = FUSED if np.finfo(dtype).eps == np.finfo(np.float64).eps else 1.0
-    return np.asarray(factor * (ulp / 2 + 2 * unit_roundoff(dtype) * np.abs(change)))
+    numbers = np.finfo(dtype)
+    u, tiny = unit_roundoff(dtype), float(numbers.tiny)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
+        E, Ed = _moving(optimiser, step, u, tiny)
+    ulp = np.spacing(np.minimum(np.abs(after), float(numbers.max)).astype(dtype)).astype(np.float64)
+    factor = FUSED if numbers.eps == np.finfo(np.float64).eps else 1.0
+    return {name: factor * value for name, value in {**E, "W": ulp / 2 + Ed}.items()}
+
+
+def _moving(
+    optimiser: Optimiser, step: Step, u: float, tiny: float
+) -> tuple[dict[str, Array], Array]:
+    """Return the errors of the state and of d, by the formulas of `update_allowed`."""
+    g, lr, state = np.abs(step.g), optimiser.lr, step.state
+    if optimiser.name == "sgd":
+        return {}, 2 * u * lr * g
+    if optimiser.name in ("momentum", "nesterov"):
+        m, v = optimiser.momentum, np.abs(state["v"])
+        unit = 1.0 if optimiser.lr_inside else lr
+        moved = m * unit * v + lr * g
+        Ev = 4 * u * moved / (1.0 if optimiser.lr_inside else lr or 1.0) + tiny
+        if optimiser.name == "momentum":
+            return {"v": Ev}, 5 * u * moved
+        return {"v": Ev}, 7 * u * ((1 + m) * lr * g + m * m * unit * v)
+    if optimiser.name == "adam":
+        b1, b2 = optimiser.betas
+        h = state["v"]
+        Em = 4 * u * (np.abs(state["m"]) * (2 - b1) + (1 - b1) * g) + tiny
+        Eh = 4 * u * (h + (1 - b2) * (g * g + h)) + tiny
+        first, second = 1 - b1**step.t, math.sqrt(1 - b2**step.t)
+        n = b1 * state["m"] + (1 - b1) * step.g
+        root = np.sqrt(b2 * h + (1 - b2) * g * g)
+        scale, eps = lr * second / first, optimiser.eps * (1.0 if optimiser.eps_hat else second)
+        lost = unit_roundoff(np.float64) * (b1**step.t / first + b2**step.t / second**2)
+        Ed = scale * _quotient(n, Em, root, Eh, eps, u) + lost * np.abs(scale * n / (root + eps))
+        return {"m": Em, "v": Eh}, Ed
+    h, r = state["h"], optimiser.decay_rate
+    if optimiser.name == "adagrad":
+        h = h + g * g
+        Eh = 2 * u * h + tiny
+    else:
+        h = r * h + (1 - r) * g * g
+        Eh = 4 * u * h + tiny
+    if optimiser.eps_inside:
+        return {"h": Eh}, lr * _quotient(
+            g, 0.0, np.sqrt(h + optimiser.eps), Eh + u * optimiser.eps, 0.0, u
+        )
+    return {"h": Eh}, lr * _quotient(g, 0.0, np.sqrt(h), Eh, optimiser.eps, u)
+
+
+def _quotient(n: Array, En: Array | float, root: Array, Eh: Array, eps: float, u: float) -> Array:
+    """Return the error of n / (root + eps), where root^2 has the error Eh."""
+    q = root + eps
+    Eroot = np.minimum(Eh / (2 * root), np.sqrt(Eh))  # near 0, |sqrt(a) - sqrt(b)| <= sqrt(|a - b|)
+    Eq = np.where(root > 0, Eroot, np.sqrt(Eh)) + 3 * u * q
+    safe = np.maximum(q, np.finfo(np.float64).tiny)
+    return np.asarray(En / safe + np.abs(n) * Eq / safe**2 + 6 * u * np.abs(n) / safe)
 
 
 def slope_allowed(losses: Sequence[float], step: float, n: int) -> float:

@@ -34,7 +34,13 @@ from compare.plan import draw_plan, spaced_steps, weight_rng
 from compare.progress import Progress, say
 from compare.reference import Reference
 from compare.run_report import RunReport, collect
-from compare.subject import Subject, scratch_subject, subject_of
+from compare.subject import (
+    Subject,
+    optimiser_of,
+    scratch_subject,
+    subject_of,
+    torch_optimizer,
+)
 from compare.threads import one_thread_each
 from compare.trial import Trial
 
@@ -59,14 +65,15 @@ def experiment(
     judged = {"auto": spaced_steps(options.steps), "every": range(options.steps), "none": ()}
     steps, given = judged[options.judge], data.judge()
 
+    optimiser = optimiser_of(options)
     trials = []
     for label, std in options.init:
         ours = subject.stack(std, weight_rng(plan.seed), options)
         twin = torch_ref.MultiLayerNet(
             *network, std, decay, draws=plan.draws, dtype=dtype, device=device
         )
-        theirs = TorchStack(twin, torch.optim.SGD(twin.parameters(), options.lr))
-        judging = reference, options.lr, steps, given, subject.convention
+        theirs = TorchStack(twin, torch_optimizer(optimiser, twin.parameters()), optimiser.name)
+        judging = reference, optimiser, steps, given, subject.convention
         trials.append(Trial(label, ours, theirs, *judging))
 
     ours_side = Side(data.x, data.t, [trial.ours for trial in trials])

@@ -1,18 +1,22 @@
 """What is trained beside torch: the networks of scratch, or those of a user's file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 import scratch
+import torch_ref
 from compare.check import examined
 from compare.errors import InputError
 from compare.evaluation import PYTORCH, Convention
 from compare.lockstep import CandidateStack, ScratchStack
+from compare.optimiser import Optimiser
 from compare.options import HIDDEN, Options
 from compare.progress import say
 from compare.remote import CandidateError, RemoteCandidate, file_and_name
@@ -42,7 +46,7 @@ class Subject:
         self, std: float | str, rng: np.random.Generator, options: Options
     ) -> ScratchStack | CandidateStack:
         """Return a network with weights by the rule `std`, and its optimiser."""
-        return ScratchStack(self._net(std, rng, options), scratch.SGD(options.lr))
+        return ScratchStack(self._net(std, rng, options), scratch_optimizer(optimiser_of(options)))
 
     def _net(
         self, std: float | str, rng: np.random.Generator, options: Options
@@ -50,8 +54,9 @@ class Subject:
         first, *hidden, last = self.sizes
         dtype: Any = np.dtype(options.dtype)
         return scratch.MultiLayerNet(
-            first, hidden, last, self.activation, std, rng=rng, dtype=dtype
-        )
+            first, hidden, last, self.activation, std, self.weight_decay_lambda,
+            rng=rng, dtype=dtype,
+        )  # fmt: skip  # the book's arguments, then ours
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,40 @@ class Guest(Subject):
     def stack(self, std: float | str, rng: np.random.Generator, options: Options) -> CandidateStack:
         """Return the user's network with the weights that scratch would have."""
         params: dict[str, NDArray[Any]] = self._net(std, rng, options).params
-        return CandidateStack(next(self.candidates), params, options.lr)
+        optimizer = scratch_optimizer(optimiser_of(options))
+        return CandidateStack(next(self.candidates), params, optimizer)
+
+
+def optimiser_of(options: Options) -> Optimiser:
+    """Return the optimiser that scratch has: the book's form with the numbers of torch.optim."""
+    eps = 1e-10 if options.optimizer == "adagrad" else 1e-8
+    inside = options.optimizer in ("momentum", "nesterov")
+    return Optimiser(options.optimizer, options.lr, eps=eps, lr_inside=inside)
+
+
+def scratch_optimizer(o: Optimiser) -> scratch.Optimizer:
+    """Return the optimiser of scratch with these numbers, in this form."""
+    make: dict[str, Callable[[], scratch.Optimizer]] = {
+        "sgd": lambda: scratch.SGD(o.lr),
+        "momentum": lambda: scratch.Momentum(o.lr, o.momentum, lr_inside=o.lr_inside),
+        "nesterov": lambda: scratch.Nesterov(o.lr, o.momentum, lr_inside=o.lr_inside),
+        "adagrad": lambda: scratch.AdaGrad(o.lr, eps=o.eps),
+        "rmsprop": lambda: scratch.RMSProp(o.lr, o.decay_rate, eps=o.eps, eps_inside=o.eps_inside),
+        "adam": lambda: scratch.Adam(o.lr, *o.betas, eps=o.eps, eps_hat=o.eps_hat),
+    }
+    return make[o.name]()
+
+
+def torch_optimizer(o: Optimiser, params: Iterable[Tensor]) -> torch.optim.Optimizer:
+    """Return that of torch.optim with the same numbers, which has one form only."""
+    numbers = {"momentum": o.momentum, "decay_rate": o.decay_rate, "eps": o.eps}
+    return torch_ref.optimizer(o.name, params, o.lr, betas=o.betas, **numbers)
 
 
 def scratch_subject(options: Options, features: int, classes: int) -> Subject:
     """Return the networks of scratch as the options say."""
-    return Subject("scratch", (features, *options.hidden, classes), options.activation)
+    sizes = (features, *options.hidden, classes)
+    return Subject("scratch", sizes, options.activation, options.weight_decay)
 
 
 @contextmanager
@@ -105,6 +138,11 @@ def subject_of(options: Options, features: int, classes: int) -> Iterator[Subjec
             examination, report = examined(first)
         except (TypeError, ValueError) as error:
             raise InputError(f"{where}: {error}") from error
+        if options.weight_decay not in (0, examination.weight_decay_lambda):
+            raise InputError(
+                f"{where}: has a weight_decay_lambda of {examination.weight_decay_lambda:g}, and "
+                f"--weight-decay is {options.weight_decay:g}"
+            )
         if options.activation not in ("relu", report.activation):
             raise InputError(
                 f"{where}: computes {report.activation}, and --activation is {options.activation}"

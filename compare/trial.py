@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 import torch_ref
 from compare.evaluation import PYTORCH, Convention, Evaluation
-from compare.judge import judge_update, judge_values
+from compare.judge import judge_values
 from compare.judgement import Judgement, Rule, Verdict, judge_elements, judge_fact, judge_tensor
 from compare.lockstep import CandidateStack, ScratchStack, Side, TorchStack
+from compare.optimiser import Optimiser
 from compare.record import Ledger, Trace
 from compare.reference import Reference
 from compare.rounding import kink_rows
 from compare.rules import Derived, rule_of
+from compare.updates import State, Update, judge_update
 
 Array = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
@@ -25,13 +27,10 @@ Batch = tuple[Any, Any]
 
 
 @dataclass(frozen=True)
-class Move:
-    """What one stack did in one step: parameters, gradients there, parameters and loss after."""
+class Move(Update):
+    """What one stack did in one step: its update, and the loss after it."""
 
-    before: dict[str, Array]
-    grads: Mapping[str, Array]
-    after: dict[str, Array]
-    loss: float
+    loss: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ class Trial:
         The candidate and what it is drawn beside.
     reference : Reference
         torch_ref in float64 on the device of the run, evaluated at the candidate's parameters.
-    lr : float
-        The learning rate as declared.
+    optimiser : Optimiser
+        As declared, in the form of `ours`.
     judged : collection of int
         The steps to judge.
     given : iterable of Judgement
@@ -72,7 +71,7 @@ class Trial:
         ours: ScratchStack | CandidateStack,
         theirs: TorchStack,
         reference: Reference,
-        lr: float,
+        optimiser: Optimiser,
         judged: Collection[int],
         given: Iterable[Judgement] = (),
         convention: Convention = PYTORCH,
@@ -85,12 +84,13 @@ class Trial:
         self.reference = reference
         self.rule = rule_of(reference, self.dtype)
         self.again = reference.in_dtype(self.dtype)
-        self.lr = lr
+        self.optimiser = optimiser
+        self.their_optimiser = replace(optimiser, lr_inside=False)
         self.judged = judged
         self.convention = convention
         self.trace = Trace()
         self.ledger = Ledger()
-        self._state = self.candidate.read(), self.theirs.params()
+        self._state = self._read()
         self._previous: Step | None = None
         self._seen: set[int] = set()  # the steps that were judged, or could not be
         # The relative error that each gradient was allowed at the last judged step, and by any
@@ -101,15 +101,14 @@ class Trial:
 
     def observe(self, number: int, ours: Side, theirs: Side) -> None:
         """Record the step that both stacks have just made, and judge it where that is due."""
-        before, self._state = self._state, (self.candidate.read(), self.theirs.params())
-        (our_start, their_start), (our_end, their_end) = before, self._state
-        step = Step(
-            number,
-            ours.batch,
-            theirs.batch,
-            Move(our_start, self.ours.grads, our_end, self.ours.loss),
-            Move(their_start, self.theirs.grads, their_end, self.theirs.loss),
-        )
+        before, self._state = self._state, self._read()
+        moves = [
+            Move(start, stack.grads, end, state, state_after, number + 1, stack.loss)
+            for stack, (start, state), (end, state_after) in zip(
+                (self.ours, self.theirs), before, self._state, strict=True
+            )
+        ]
+        step = Step(number, ours.batch, theirs.batch, *moves)
         self.trace.scratch.append(self.ours.loss)
         self.trace.torch.append(self.theirs.loss)
         errors = {
@@ -124,6 +123,13 @@ class Trial:
         shares = [errors[name] / allowed for name, allowed in self._allowed.items() if allowed]
         self.trace.shares.append(max(shares, default=math.nan))
         self._previous = step
+
+    def _read(self) -> tuple[tuple[dict[str, Array], State], ...]:
+        """Return parameters and optimiser state of both stacks."""
+        return (
+            (self.candidate.read(), self.ours.state()),
+            (self.theirs.params(), self.theirs.state()),
+        )
 
     def distinct_units(self) -> list[int]:
         """Return how many units of each layer differ from each other in weights or bias."""
@@ -143,7 +149,7 @@ class Trial:
         return [
             judge_fact("aliasing", "params", where, apart, "two parameters share one array"),
             *(
-                judge_elements("init", key, where, self._state[0][key], given[key], 0.0)
+                judge_elements("init", key, where, self._state[0][0][key], given[key], 0.0)
                 for key in params
             ),
         ]
@@ -206,7 +212,7 @@ class Trial:
             data,
             *judge_values({**self.candidate.outputs(x), **grads}, e, rule, where),
             *own,
-            *judge_update(move.before, move.grads, move.after, self.lr, where),
+            *judge_update(self.optimiser, move, where),
             *self._judge_loss(step, where),
         ]
 
@@ -253,7 +259,7 @@ class Trial:
             rule, e = rule.derived, self.again.evaluate(move.before, x, t)
         judgements = [
             *judge_values(move.grads, e, rule, where),
-            *judge_update(move.before, move.grads, move.after, self.lr, where),
+            *judge_update(self.their_optimiser, move, where),
             *judge_values({"loss": move.loss}, after, self.rule(after), where),
         ]
         return [replace(judgement, stack="torch") for judgement in judgements]

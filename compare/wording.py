@@ -126,6 +126,8 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
         return f"the forward pass of Affine {layer}{before}"
     if first.probe == "loss":
         return "softmax, log and the mean in the loss: the forward pass before it is right"
+    if first.probe == "state":
+        return "what the optimiser remembers: the gradients that go into it are right"
     if first.probe == "update":
         return "the update of the parameters: the gradients that go into it are right"
     if "blank" in first.where and not any(j.fails for j in _others(first, judgements)):

@@ -4,13 +4,19 @@ from scratch.gradient import numerical_gradient
 from scratch.layers import Affine, Relu, Sigmoid, SoftmaxWithLoss, Tanh
 from scratch.mnist import load_mnist
 from scratch.multi_layer_net import MultiLayerNet
-from scratch.optimizer import SGD
+from scratch.optimizer import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
 from scratch.util import smooth_curve
 
 __all__ = [
     "SGD",
+    "AdaGrad",
+    "Adam",
     "Affine",
+    "Momentum",
     "MultiLayerNet",
+    "Nesterov",
+    "Optimizer",
+    "RMSProp",
     "Relu",
     "Sigmoid",
     "SoftmaxWithLoss",

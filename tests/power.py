@@ -28,13 +28,15 @@ import sweep
 from bugs import BUGS, Bug, network
 from compare.environment import environment
 from compare.evaluation import Evaluation
-from compare.judge import judge_update, judge_values
+from compare.judge import judge_values
 from compare.judgement import first_failing
+from compare.optimiser import Optimiser
 from compare.reference import Reference
 from compare.rounding import MEASURED
 from compare.rules import Measured, rule_of
 from compare.stimuli import Stimuli, Stimulus, without_kink_rows
 from compare.threads import one_thread_each
+from compare.updates import Update, judge_update
 from correct import Plain
 from others import OTHERS
 from sweep import Case, answers
@@ -312,7 +314,7 @@ def smallest_lr(dtype: Any) -> float:
     least = math.inf
     for size in GRID:
         after = {"W1": before["W1"] - np.asarray(0.1 * (1 + size), dtype) * grads["W1"]}
-        if not first_failing(judge_update(before, grads, after, 0.1, "")):
+        if not first_failing(judge_update(Optimiser("sgd", 0.1), Update(before, grads, after), "")):
             break
         least = size
     return least

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compare.optimiser import Optimiser
 from compare.reference import Reference
 from compare.rounding import (
     SAFETY,
+    Step,
     expected_rounding,
     kink_rows,
     unit_roundoff,
@@ -160,7 +162,8 @@ def test_update_bound_holds_for_sgd_and_sees_a_wrong_lr(rng, dtype):
     after = theta - lr * grad
     change = lr * grad.astype(np.float64)
     expected = theta.astype(np.float64) - change
-    allowed = update_allowed(expected, change, dtype)
+    step = Step(theta, grad.astype(np.float64), {}, 1)
+    allowed = update_allowed(Optimiser("sgd", lr), step, expected, dtype)["W"]
     assert (np.abs(after - expected) <= allowed).all()
     wrong = theta - lr * (1 + 64 * unit_roundoff(dtype)) * grad
     assert (np.abs(wrong - expected) > allowed).any()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import compare.run
 import compare.trial
 import scratch
 import scratch.multi_layer_net
@@ -251,13 +252,9 @@ def no_zero_grad(patch):
 
 
 def torch_lr(patch):
-    right = torch.optim.SGD.step
-
-    def step(self):
-        self.param_groups[0]["lr"] = 0.06
-        right(self)
-
-    patch.setattr(torch.optim.SGD, "step", step)
+    patch.setattr(
+        compare.run, "torch_optimizer", lambda _, params: torch.optim.SGD(params, lr=0.06)
+    )
 
 
 def nan_once(patch):

@@ -8,13 +8,18 @@ from torch_ref.book import by_name, load_params, to_grads, to_params
 from torch_ref.exact import exact_arithmetic
 from torch_ref.mnist import load_mnist
 from torch_ref.net import MultiLayerNet
+from torch_ref.optim import STATE, load_state, optimizer, state_of
 
 __all__ = [
+    "STATE",
     "MultiLayerNet",
     "by_name",
     "exact_arithmetic",
     "load_mnist",
     "load_params",
+    "load_state",
+    "optimizer",
+    "state_of",
     "to_grads",
     "to_params",
 ]
