@@ -110,9 +110,10 @@ def expected_rounding(e: Evaluation, dtype: DTypeLike) -> Rounding:
     """
     floor = _floor(dtype)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        z, a = _forward(e, floor)
+        mixing = [1.0, *map(_correlation, e.weights[1:])]  # the data are given, without error
+        z, a = _forward(e, mixing, floor)
         y, log_y, loss, dz_last = _softmax(e, z[-1], floor)
-        grads = _backward(e, z, a, dz_last, floor) if e.grads else {}
+        grads = _backward(e, mixing, z, a, dz_last, floor) if e.grads else {}
     return Rounding(z, a, y, log_y, loss, grads, e.longest_sum, unit_roundoff(dtype), floor)
 
 
@@ -127,8 +128,8 @@ def _floor(dtype: DTypeLike) -> float:
     return max(tiny / unit_roundoff(dtype), math.sqrt(np.finfo(np.float64).tiny))
 
 
-def _forward(e: Evaluation, floor: float) -> tuple[list[Array], list[Array]]:
-    """Ez^2 = k Ea^2 W^2 + a^2 W^2 + b^2 + z^2, k of `_correlation`;  Ea^2 = (act' Ez)^2 + own^2.
+def _forward(e: Evaluation, mixing: list[float], floor: float) -> tuple[list[Array], list[Array]]:
+    """Ez^2 = k Ea^2 W^2 + a^2 W^2 + b^2 + z^2, k of `mixing`;  Ea^2 = (act' Ez)^2 + own^2.
 
     A relu has no rounding of its own, tanh that of its value; sigmoid 1, since
     (1 + tanh(z / 2)) / 2 is sigmoid too, and adds to 1.
@@ -137,8 +138,8 @@ def _forward(e: Evaluation, floor: float) -> tuple[list[Array], list[Array]]:
     Ea = [np.zeros_like(e.x)]  # the data are given, without error
     for i, (a, z) in enumerate(zip(e.a, e.z, strict=True), start=1):
         W, b = e.params[f"W{i}"], e.params[f"b{i}"]
-        mixed = _correlation(W) * Ea[-1] ** 2 if i > 1 else 0.0
-        Ez.append(np.sqrt((mixed + a**2) @ W**2 + b**2 + z**2))
+        terms = a**2 if i == 1 else mixing[i - 1] * Ea[-1] ** 2 + a**2
+        Ez.append(np.sqrt(terms @ W**2 + b**2 + z**2))
         if i < len(e.z):
             own2 = {"relu": 0.0, "sigmoid": 1.0, "tanh": np.square(e.a[i]) + floor**2}[e.activation]
             Ea.append(np.sqrt(np.square(_slope(e, i) * Ez[-1]) + np.asarray(own2)))
@@ -172,11 +173,11 @@ def _softmax(e: Evaluation, Ez: Array, floor: float) -> tuple[Array, Array, floa
 
 
 def _backward(
-    e: Evaluation, Ez: list[Array], Ea: list[Array], Edz: Array, floor: float
+    e: Evaluation, mixing: list[float], Ez: list[Array], Ea: list[Array], Edz: Array, floor: float
 ) -> dict[str, Array]:
     """EW^2 = (a^2)^T E^2 + (Ea^2)^T dz^2 + (a^2)^T dz^2 + R^2;  Eb^2 = sum_rows (E^2 + dz^2) + R^2;
 
-    R of `_row_sums`; back, with k of `_correlation`: Eh^2 = k E^2 (W^2)^T + dz^2 (W^2)^T;
+    R of `_row_sums`; back, with k of `mixing`: Eh^2 = k E^2 (W^2)^T + dz^2 (W^2)^T;
     E^2 = (act' Eh)^2 + (h Eact')^2 + dz^2.
     """
     grads: dict[str, Array] = {}
@@ -190,7 +191,7 @@ def _backward(
         grads[f"W{i}"] = np.sqrt(EW2)
         grads[f"b{i}"] = np.sqrt(both2.sum(axis=0) + sums2[-1])
         if i > 1:
-            Eh2 = (_correlation(W) * Edz**2 + dz2) @ (W**2).T
+            Eh2 = (mixing[i - 1] * Edz**2 + dz2) @ (W**2).T
             Eslope2 = _slope_rounding(e, i - 1, Ez[i - 2], floor)
             own = e.dz[i - 2] ** 2
             Edz = np.sqrt(_slope(e, i - 1) ** 2 * Eh2 + e.da[i - 1] ** 2 * Eslope2 + own)
@@ -212,12 +213,13 @@ def _row_sums(terms: Array, n: int, factors: Array | None = None) -> Array:
     ones = np.ones((len(terms), 1))
     factors = ones if factors is None else np.hstack([factors, ones])
     size = math.ceil(math.sqrt(len(terms)))
-    before = bound = np.zeros((factors.shape[1], terms.shape[1]))
-    for start in range(0, len(terms), size):
-        a, d = factors[start : start + size], terms[start : start + size]
-        bound = bound + len(a) * (np.abs(before) + np.abs(a).T @ np.abs(d))
-        before = before + a.T @ d
-    return bound / (SAFETY * math.sqrt(n))
+    bound = np.abs(factors).T @ np.abs(terms)
+    before = np.zeros_like(bound)
+    for start in range(size, len(terms), size):
+        block = slice(start - size, start)
+        before += factors[block].T @ terms[block]
+        bound += np.abs(before)
+    return size / (SAFETY * math.sqrt(n)) * bound
 
 
 def _correlation(W: Array) -> float:

@@ -403,3 +403,15 @@ def test_gradients_of_a_step_with_a_row_on_a_relus_edge_are_judged(monkeypatch, 
 def test_run_in_which_nothing_is_finite_is_inconclusive(digits):
     (init,) = run("--init", "std=1e300", data=digits).inits
     assert (init.verdict, init.points) == (Verdict.INCONCLUSIVE, {})
+
+
+def test_torch_that_adds_in_another_order_is_no_mistake(monkeypatch, digits):
+    """Then its gradients are not the bits that it gives again, and rounding is allowed."""
+    right = compare.run.TorchStack.step
+    monkeypatch.setattr(
+        compare.run.TorchStack, "step", lambda self, x, t: right(self, x.flip(0), t.flip(0))
+    )
+    report = run("--activation", "tanh", "--judge", "every", data=digits)
+    assert report.verdict is Verdict.SAME, report.text()
+    worst = report.inits[0].worst["torch gradient W1"]
+    assert 0 < worst.error <= worst.allowed
