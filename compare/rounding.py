@@ -305,9 +305,10 @@ def update_allowed(
         adagrad     h' = h + g^2                Eh = 2 (h + g^2)
         rmsprop     h' = r h + (1 - r) g^2      Eh = 4 (r h + (1 - r) g^2)
         adam        m' = b m + (1 - b) g        Em = 4 (|m| + (1 - b) (|g| + |m|))
-                    v' = b v + (1 - b) g^2      Ev likewise
+                    v' = b v + (1 - b) g^2      Ev = 5 (v + (1 - b) (g^2 + v))
 
-    and where d is a quotient n / q, q = sqrt(h') + eps, Ed = En / q + |n| Eq / q^2 + 6 |d|,
+    and everywhere the least normal number, below which digits are lost (ibid., equation 2.8). Where
+    d is a quotient n / q, q = sqrt(h') + eps, Ed = En / q + |n| Eq / q^2 + 6 |d| and
     Eq = Eh / (2 sqrt(h')) + 3 q. The corrections 1 - b^t of Adam are of Python floats, and lose
     b^t / (1 - b^t) of float64's u. Evaluated in float64, a float64 update needs it doubled: a fused
     multiply-add rounds elsewhere than numpy does, and the evaluation rounds too.
@@ -343,27 +344,27 @@ def _moving(
     """Return the errors of the state and of d, by the formulas of `update_allowed`."""
     g, lr, state = np.abs(step.g), optimiser.lr, step.state
     if optimiser.name == "sgd":
-        return {}, 2 * u * lr * g
+        return {}, 2 * u * lr * g + tiny
     if optimiser.name in ("momentum", "nesterov"):
         m, v = optimiser.momentum, np.abs(state["v"])
         unit = 1.0 if optimiser.lr_inside else lr
         moved = m * unit * v + lr * g
         Ev = 4 * u * moved / (1.0 if optimiser.lr_inside else lr or 1.0) + tiny
         if optimiser.name == "momentum":
-            return {"v": Ev}, 5 * u * moved
-        return {"v": Ev}, 7 * u * ((1 + m) * lr * g + m * m * unit * v)
+            return {"v": Ev}, 5 * u * moved + tiny
+        return {"v": Ev}, 7 * u * ((1 + m) * lr * g + m * m * unit * v) + tiny
     if optimiser.name == "adam":
         b1, b2 = optimiser.betas
         h = state["v"]
         Em = 4 * u * (np.abs(state["m"]) * (2 - b1) + (1 - b1) * g) + tiny
-        Eh = 4 * u * (h + (1 - b2) * (g * g + h)) + tiny
+        Eh = 5 * u * (h + (1 - b2) * (g * g + h)) + tiny
         first, second = 1 - b1**step.t, math.sqrt(1 - b2**step.t)
         n = b1 * state["m"] + (1 - b1) * step.g
         root = np.sqrt(b2 * h + (1 - b2) * g * g)
         scale, eps = lr * second / first, optimiser.eps * (1.0 if optimiser.eps_hat else second)
         lost = unit_roundoff(np.float64) * (b1**step.t / first + b2**step.t / second**2)
-        Ed = scale * _quotient(n, Em, root, Eh, eps, u) + lost * np.abs(scale * n / (root + eps))
-        return {"m": Em, "v": Eh}, Ed
+        Ed = _quotient(scale * n, scale * Em + tiny, root, Eh, eps, u) + tiny
+        return {"m": Em, "v": Eh}, Ed + lost * np.abs(scale * n / (root + eps))
     h, r = state["h"], optimiser.decay_rate
     if optimiser.name == "adagrad":
         h = h + g * g
@@ -371,11 +372,10 @@ def _moving(
     else:
         h = r * h + (1 - r) * g * g
         Eh = 4 * u * h + tiny
+    root, Eroot2, eps = np.sqrt(h), Eh, optimiser.eps
     if optimiser.eps_inside:
-        return {"h": Eh}, lr * _quotient(
-            g, 0.0, np.sqrt(h + optimiser.eps), Eh + u * optimiser.eps, 0.0, u
-        )
-    return {"h": Eh}, lr * _quotient(g, 0.0, np.sqrt(h), Eh, optimiser.eps, u)
+        root, Eroot2, eps = np.sqrt(h + eps), Eh + u * eps, 0.0
+    return {"h": Eh}, _quotient(lr * g, tiny, root, Eroot2, eps, u) + tiny
 
 
 def _quotient(n: Array, En: Array | float, root: Array, Eh: Array, eps: float, u: float) -> Array:

@@ -28,6 +28,8 @@ OPTIONS = [
     (["--lr"], "argument --lr: expected one argument"),
     (["--lr", "1e39", "--dtype", "float32"], "--lr 1e+39: float32 cannot hold it"),
     (["--lr", "1e-50", "--dtype", "float32"], "--lr 1e-50: float32 cannot hold it"),
+    (["--optimizer", "lion"], "argument --optimizer: invalid choice: 'lion'"),
+    (["--weight-decay", "-1"], "argument --weight-decay: expected a finite number of at least 0"),
     (["--steps", "0"], "argument --steps: expected an integer of at least 1, not '0'"),
     (["--steps", "many"], "argument --steps: expected an integer of at least 1, not 'many'"),
     (["--steps", "1.5"], "argument --steps: expected an integer of at least 1, not '1.5'"),

@@ -483,6 +483,12 @@ def test_candidate_that_is_wrong_is_placed_at_its_step(capsys, tmp_path):
     assert "every element is 11/10 times what it should be" in out
 
 
+def test_candidate_is_trained_with_another_optimizer(capsys, tmp_path):
+    right = write(tmp_path, right=RIGHT)
+    status, out, _ = train(capsys, tmp_path, right, "--optimizer", "adam", "--judge", "every")
+    assert status == 0, out
+
+
 def test_candidate_that_cannot_be_trained_is_one_line(capsys, tmp_path):
     small = write(tmp_path, small=RIGHT + "\nmine = TwoLayerNet(7, 6, 3)\n")
     status, _, err = train(capsys, tmp_path, f"{small}:mine")

@@ -31,11 +31,15 @@ STEPS, NEW_LR = 500, 250
 
 
 def gradients(rng: np.random.Generator, dtype: Any, params: Any) -> dict[str, Any]:
-    """Return gradients of many sizes, with zeros that stay, as dead pixels have them."""
+    """Return gradients of many sizes, with zeros that stay, as dead pixels have them.
+
+    Where weight decay is all there is, gradients shrink with the weights until digits are lost.
+    """
     grads = {}
     for key, W in params.items():
         sizes = 10.0 ** np.random.default_rng(1).uniform(-9, 1, W.shape)
         sizes[:2] = 0
+        sizes[2:4] *= float(np.finfo(dtype).tiny)
         grads[key] = (sizes * rng.standard_normal(W.shape)).astype(dtype)
     return grads
 
@@ -45,7 +49,8 @@ def judged(
 ) -> Judgement | None:
     """Return the first failing judgement over `steps` updates, lr changing in the middle."""
     rng = np.random.default_rng(0)
-    params = {"W1": rng.standard_normal((6, 5)), "b1": rng.standard_normal(5)}
+    params = {"W1": rng.standard_normal((40, 30)), "b1": rng.standard_normal(30)}
+    params["W1"][2:4] *= float(np.finfo(dtype).tiny)
     params = {key: W.astype(dtype) for key, W in params.items()}
     for t in range(1, steps + 1):
         lr = form.lr if t <= steps / 2 else form.lr / 10
@@ -151,7 +156,7 @@ BUGS = [
     Bug("v of dW", "adam", "dW * dW - v", "dW - v"),
     Bug("m where v belongs", "adam", "np.sqrt(v) / second", "np.sqrt(np.abs(m)) / second"),
     Bug("decay not asked for", "adam", "if self.weight_decay and", "self.weight_decay = 1e-6\n            if"),
-    Bug("state shared by shape", "momentum", "zeros = {s: {key: np.zeros_like(W) for key, W in params.items()} for s in self.slots}", "one = np.zeros((6, 5)); zeros = {s: {key: one if W.ndim == 2 else one[0] for key, W in params.items()} for s in self.slots}"),
+    Bug("state shared by shape", "momentum", "zeros = {s: {key: np.zeros_like(W) for key, W in params.items()} for s in self.slots}", "one = np.zeros((40, 30)); zeros = {s: {key: one if W.ndim == 2 else one[0] for key, W in params.items()} for s in self.slots}"),
 ]  # fmt: skip  # a bug a line
 for_each_bug = pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 

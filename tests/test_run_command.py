@@ -46,6 +46,19 @@ def report():
     return collect(options, data, experiment(options, data, lambda *_: None), {})
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("optimizer", ["momentum", "nesterov", "adagrad", "rmsprop", "adam"])
+def test_run_with_another_optimizer_is_judged_with_its_state(tmp_path, capsys, optimizer, dtype):
+    options = ["--optimizer", optimizer, "--weight-decay", "0.001", "--dtype", dtype]
+    assert main([*QUICK, *options, "--judge", "every", "--out", str(tmp_path)]) == 0
+    assert "SAME  Both stacks compute the same" in capsys.readouterr().out
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["options"]["optimizer"] == optimizer
+    slot = {"momentum": "v", "nesterov": "v", "adam": "m"}.get(optimizer, "h")
+    for init in report["inits"]:
+        assert {f"state {slot} of W1", "update W1", "torch update W1"} <= set(init["worst"])
+
+
 def test_run_writes_figure_and_report_and_exits_zero(tmp_path, capsys):
     assert main([*QUICK, "--out", str(tmp_path / "new" / "out")]) == 0
     out = capsys.readouterr().out
