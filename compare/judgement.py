@@ -181,7 +181,8 @@ def judge_elements(
     error, allowed = np.abs(a - e), np.broadcast_to(np.asarray(allowed), a.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
         score = np.where(error == 0, 0.0, error / allowed)
-    index = tuple(int(i) for i in np.unravel_index(np.argmax(score), score.shape))
+    worst = np.argmax(score) if score.any() else np.argmax(np.abs(e))
+    index = tuple(int(i) for i in np.unravel_index(worst, score.shape))
     return Judgement(
         probe, name, where, Verdict.SAME if score[index] <= 1 else Verdict.DIFFERENT,
         float(error[index]), float(allowed[index]), abs(float(e[index])), ALL,

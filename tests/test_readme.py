@@ -56,13 +56,16 @@ def test_the_failure_is_the_one_shown(monkeypatch, capsys):
 def test_python_examples_run(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(ROOT / "tests")
     monkeypatch.chdir(tmp_path)
-    notebook, judged, in_a_test = blocks("python")
+    notebook, judged, optimizer, in_a_test = blocks("python")
     exec(notebook.replace("200", "2"), {})
     assert Path("out/weight_init_compare.png").is_file()
     out, names = io.StringIO(), {}
     with redirect_stdout(out):
         exec(judged, {})
     assert out.getvalue().startswith("DIFFERENT  TwoLayerNet")
+    with redirect_stdout(out):
+        exec(optimizer, {})
+    assert "SAME  Adam computes what the Adam of PyTorch computes." in out.getvalue()
     exec(in_a_test, names)
     names["test_my_network"]()
 

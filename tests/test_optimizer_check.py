@@ -1,0 +1,146 @@
+"""`check_optimizer`: optimisers as readers of the book write them, and mistakes in them."""
+
+import copy
+import inspect
+import re
+
+import numpy as np
+import pytest
+
+import book_optimizers as book
+import scratch
+from compare import check_optimizer
+from compare.judgement import Verdict
+from compare.optimiser import NAMES, Optimiser
+from compare.optimiser_check import SHAPES
+from compare.subject import scratch_optimizer
+
+M, R, B = {"momentum": 0.9}, {"decay_rate": 0.99}, {"beta1": 0.9, "beta2": 0.999}
+RIGHT = {
+    "SGD": ("sgd", {}, ""),
+    "Momentum": ("momentum", M, "lr inside the velocity"),
+    "Downhill": ("momentum", M, "lr inside the velocity"),
+    "TorchMomentum": ("momentum", M, ""),
+    "Nesterov": ("nesterov", M, "lr inside the velocity"),
+    "LookingBack": ("nesterov", M, "lr inside the velocity"),
+    "AdaGrad": ("adagrad", {}, ""),
+    "RMSprop": ("rmsprop", R, ""),
+    "TensorFlow": ("rmsprop", R, "epsilon inside the root"),
+    "Adam": ("adam", B, "epsilon beside sqrt(v) before"),
+    "Paper": ("adam", B, ""),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_optimizers_are_same_and_their_form_is_named(name):
+    kind, numbers, convention = RIGHT[name]
+    report = check_optimizer(getattr(book, name)(**numbers), kind)
+    assert report.verdict is Verdict.SAME, str(report)
+    forms = [text for text in report.conventions if "one optimiser serves" not in text]
+    assert [text[: len(convention)] for text in forms] == ([convention] if convention else [])
+    assert report.exit_code() == 0
+    assert report.exit_code(strict=True) == (1 if report.conventions else 0)
+    assert max(map(len, str(report).splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_optimizers_of_scratch_are_same(name):
+    report = check_optimizer(scratch_optimizer(Optimiser(name, 0.03)))
+    assert (report.verdict, report.conventions) == (Verdict.SAME, ())
+
+
+MISTAKES = [
+    ("SGD", "-= self.lr", "+= self.lr"),
+    ("SGD", "params[key] -= self.lr * g", "params[key] = params[key] - self.lr * g"),
+    ("SGD", "self.lr * g", "np.float32(self.lr) * g"),
+    ("SGD", "self.lr * g", "0.01 * g"),
+    ("SGD", "params[key] -= self.lr * g", "g *= self.lr; params[key] -= g"),
+    ("Momentum", "self.momentum * self.v[key] -", "self.momentum * self.v[key] +"),
+    ("Momentum", "self.lr * g", "(1 - self.momentum) * self.lr * g"),
+    ("Momentum", "self.v[key] = self.momentum * self.v[key]", "self.v[key] = 0.99 * self.v[key]"),
+    ("Momentum", "self.v[key] = self.momentum * self.v[key]", "self.v[key] = 0"),
+    ("Nesterov", "self.momentum * self.momentum", "self.momentum"),
+    ("Nesterov", "(1 + self.momentum)", "(1 + self.momentum + self.momentum**2)"),
+    ("LookingBack", "(1 + self.momentum) *", ""),
+    ("AdaGrad", "self.h[key] += g * g", "self.h[key] = g * g"),
+    ("AdaGrad", "self.h[key] += g * g", "self.h[key] += np.abs(g)"),
+    ("AdaGrad", "np.sqrt(self.h[key])", "self.h[key]"),
+    ("RMSprop", "(1 - self.decay_rate) *", ""),
+    ("RMSprop", "*= self.decay_rate", "*= 0.9"),
+    ("Adam", "correction * self.m", "self.m"),
+    ("Adam", "np.sqrt(1.0 - self.beta2**self.iter)", "(1.0 - self.beta2**self.iter)"),
+    ("Adam", "self.iter", "(self.iter + 1)"),
+    ("Adam", "self.iter", "1"),
+    ("Adam", "(g**2 - ", "(g - "),
+    ("Adam", "(1 - self.beta2)", "0.01"),
+    ("Paper", "(np.sqrt(v) + 1e-8)", "np.sqrt(v + 1e-8)"),
+    ("Paper", "* g * g", "* g * g + 1e-12"),
+    ("Paper", "self.lr * m", "self.lr * (m + 1e-4 * params[key])"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"), MISTAKES, ids=[f"{name}: {new}" for name, _, new in MISTAKES]
+)
+def test_a_mistake_is_seen(name, old, new):
+    source = inspect.getsource(book)
+    head, tail = re.split(rf"(?=class {name}\()", source)
+    body, *rest = re.split(r"(?=\n\n\nclass )", tail, maxsplit=1)
+    assert old in body
+    module = {}
+    exec(head + body.replace(old, new) + "".join(rest), module)
+    kind, numbers, _ = RIGHT[name]
+    report = check_optimizer(module[name](**numbers), kind)
+    assert report.verdict is Verdict.DIFFERENT
+    assert "First divergence: " in str(report)
+    assert max(map(len, str(report).splitlines())) <= 80
+
+
+def test_one_optimizer_for_two_networks_is_named_where_it_mixes_them():
+    mixed = "one optimiser serves one network: what it remembers has its keys"
+    assert mixed in check_optimizer(book.Momentum(momentum=0.9)).conventions
+    assert mixed not in check_optimizer(scratch.Momentum()).conventions
+
+
+def test_the_optimizer_that_is_passed_is_left_alone():
+    optimizer = book.Adam(beta1=0.9, beta2=0.999)
+    before = copy.deepcopy(vars(optimizer))
+    check_optimizer(optimizer)
+    assert vars(optimizer) == before
+
+
+class Used(book.Momentum):
+    def __init__(self):
+        super().__init__(momentum=0.9)
+        self.update({"W1": np.ones((11, 7))}, {"W1": np.ones((11, 7))})
+        self.v = {key: np.ones(shape) for key, shape in SHAPES.items()}
+
+
+class Secretive(book.SGD):
+    def update(self, params, grads):
+        self.hidden = {f"v of {key}": g for key, g in grads.items()}
+        super().update(params, grads)
+
+
+class Failing(book.SGD):
+    def move(self, params, key, g):
+        raise ZeroDivisionError("division by zero")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "options", "error", "says"),
+    [
+        (object(), {}, TypeError, r"object has no method update\(params, grads\)"),
+        (book.Downhill(), {}, ValueError, "the class Downhill is none of sgd, momentum"),
+        (book.SGD(), {"name": "lion"}, ValueError, "name 'lion' is none of sgd"),
+        (book.Momentum(), {}, TypeError, "momentum has no attribute momentum: pass momentum="),
+        (book.SGD(lr="fast"), {}, ValueError, "lr must be a number, not 'fast'"),
+        (book.SGD(), {"beta1": 0.9}, TypeError, "beta1 is no number of sgd; it has lr"),
+        (Used(), {"name": "momentum"}, ValueError, "remembers something before its first update"),
+        (Secretive(), {"name": "momentum", "momentum": 0.9}, TypeError, "keeps 0 dicts of arrays"),
+        (Failing(), {"name": "sgd"}, ValueError, "raises ZeroDivisionError at call 1: division"),
+    ],
+)
+def test_what_cannot_be_judged_is_said(optimizer, options, error, says):
+    with pytest.raises(error, match=says):
+        check_optimizer(optimizer, **options)
