@@ -79,9 +79,18 @@ def _check(arguments: Sequence[str]) -> int:
     return check(arguments)
 
 
+def _inits(arguments: Sequence[str]) -> int:
+    """`netparity inits`."""
+    see_own_packages()
+    from compare.inits_command import inits
+
+    return inits(arguments)
+
+
 COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "run": ("train the same networks in numpy and in torch, and judge whether they agree", _run),
     "check": ("judge the network in a file", _check),
+    "inits": ("show what initial weights do, in three figures of both stacks", _inits),
 }
 
 

@@ -15,7 +15,7 @@ from compare.judgement import EXIT, Judgement, Verdict
 from compare.options import Options
 from compare.record import Trace
 from compare.report import SCHEMA, preformatted, strict_json
-from compare.trial import Trial
+from compare.trial import Trial, distinct_units
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def collect(
             points=trial.ledger.points,
             sees=trial.ledger.sees,
             largest=trial.ledger.largest,
-            units=trial.distinct_units(),
+            units=distinct_units(trial.candidate.read()),
         )
         for trial in trials
     )

@@ -131,13 +131,6 @@ class Trial:
             (self.theirs.params(), self.theirs.state()),
         )
 
-    def distinct_units(self) -> list[int]:
-        """Return how many units of each layer differ from each other in weights or bias."""
-        params = self.candidate.read()
-        layers = range(1, len(self.candidate.sizes))
-        columns = [np.vstack([params[f"W{i}"], params[f"b{i}"]]) for i in layers]
-        return [np.unique(array, axis=1).shape[1] for array in columns]
-
     def _start(self) -> list[Judgement]:
         """Judge what both stacks start from: equal in every bit, and no array shared."""
         where, params = "the start", self.candidate.params
@@ -279,6 +272,13 @@ def _judge_again(
     if any(judgement.fails for judgement in exact):
         return judge_values(actual, e, Derived(e, dtype), where)
     return exact
+
+
+def distinct_units(params: Mapping[str, Array]) -> list[int]:
+    """Return how many units of each layer differ from each other in weights or bias."""
+    layers = range(1, len(params) // 2 + 1)
+    units = [np.vstack([params[f"W{i}"], params[f"b{i}"]]).T + 0.0 for i in layers]  # -0 is 0
+    return [len({unit.tobytes() for unit in of_layer}) for of_layer in units]
 
 
 def _not_judged(where: str, reason: str) -> Judgement:
