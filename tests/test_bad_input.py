@@ -97,9 +97,9 @@ def test_option(here, capsys, arguments, says):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["fly"], "no command 'fly'; there is: run"),
-        ([], "no command given; there is: run"),
-        (["--steps", "3"], "no command '--steps'; there is: run"),
+        (["fly"], "no command 'fly'; there is: run, check, inits"),
+        ([], "no command given; there is: run, check, inits"),
+        (["--steps", "3"], "no command '--steps'; there is: run, check, inits"),
     ],
 )
 def test_command(here, capsys, arguments, says):

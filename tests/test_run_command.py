@@ -226,8 +226,8 @@ def test_command_line_of_netparity(capsys, tmp_path):
     assert cli.main(["fly"]) == 2
     assert cli.main([]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "netparity: no command 'fly'; there is: run, check",
-        "netparity: no command given; there is: run, check",
+        "netparity: no command 'fly'; there is: run, check, inits",
+        "netparity: no command given; there is: run, check, inits",
     ]
 
 
