@@ -1,8 +1,9 @@
 """What one evaluation of the reference consists of; torch is not needed to hold it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,14 @@ class Convention:
         Mean over the batch in loss and gradient, else the sum.
     decay_factor : float
         What lambda sum(W^2) is multiplied with: 1/2, as in the book, or 1.
+    variance_epsilon : float
+        What BatchNorm adds to the variance.
+    unbiased : bool
+        Whether its running variance takes that of B - 1 rows, else that of B.
+    share : float
+        What the running statistics take of each batch.
+    inverted : bool
+        Dropout scales by 1 / (1 - ratio) in training, else by 1 - ratio afterwards.
     """
 
     relu_at_zero: int = 0
@@ -37,9 +46,67 @@ class Convention:
     epsilon_in_gradient: bool = False
     mean: bool = True
     decay_factor: float = 0.5
+    variance_epsilon: float = 1e-5
+    unbiased: bool = True
+    share: float = 0.1
+    inverted: bool = True
 
 
 PYTORCH = Convention()
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What values depend on beside parameters and batch, with BatchNorm or dropout.
+
+    Attributes
+    ----------
+    training : bool
+        Whether BatchNorm takes mean and variance of the batch, and dropout drops.
+    running : mapping
+        running_mean1 (units,), running_var1, ... before the evaluation.
+    masks : sequence of ndarray of bool (B, units)
+        What dropout keeps in each hidden layer.
+    """
+
+    training: bool = True
+    running: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
+    masks: Sequence[NDArray[np.bool_]] = ()
+
+    def of_rows(self, rows: NDArray[Any]) -> "Mode":
+        """Return the same for some rows of the batch."""
+        return replace(self, masks=[mask[rows] for mask in self.masks])
+
+
+TRAINING = Mode()
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """One hidden layer after its Affine: BatchNorm, activation, dropout.
+
+    Attributes
+    ----------
+    n : ndarray (B, units)
+        What the activation is given: BatchNorm's gamma xn + beta, or z.
+    h : ndarray (B, units)
+        What the activation returns.
+    dn, dh : ndarray
+        Gradients by both.
+    mean, var, std : ndarray (units,) or None
+        What BatchNorm took of z, or of its past; std is sqrt(var + epsilon).
+    factor : ndarray (B, units) or float or None
+        What dropout multiplies with.
+    """
+
+    n: Float64
+    h: Float64
+    dn: Float64
+    dh: Float64
+    mean: Float64 | None = None
+    var: Float64 | None = None
+    std: Float64 | None = None
+    factor: Float64 | float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,13 +125,17 @@ class Evaluation:
         Pre-activations of each layer; the last are the logits.
     a : list of ndarray (B, fan_in)
         What each layer is given; the first is `x`.
+    hidden : list of Hidden
+        What is between z and the a of the next layer.
     loss : float
         Mean over the batch, weight decay included.
-    dz, da : list of ndarray
-        Gradients of the loss by `z` and `a`; da[0], by the data, is not computed and empty.
+    dz : list of ndarray
+        Gradients of the loss by `z`.
     grads : dict
         Gradients by `params`, under the same names.
-    weight_decay_lambda, convention
+    running : dict
+        Running statistics after the evaluation, in training with BatchNorm.
+    weight_decay_lambda, convention, mode
         What was computed, as given.
     """
 
@@ -76,10 +147,12 @@ class Evaluation:
     convention: Convention
     z: list[Float64]
     a: list[Float64]
+    hidden: list[Hidden]
     loss: float
     dz: list[Float64]
-    da: list[Float64]
     grads: dict[str, Float64]
+    running: dict[str, Float64] = field(default_factory=dict)
+    mode: Mode = TRAINING
 
     @cached_property
     def log_y(self) -> Float64:
@@ -95,8 +168,13 @@ class Evaluation:
             return np.asarray(np.exp(self.log_y))
 
     def values(self) -> dict[str, Float64 | float]:
-        """Return z1, a1, ..., logits, ..., loss, W2, b2, W1, b1: causes before effects."""
-        return by_name(self.z, self.a, self.y, self.log_y, self.loss, self.grads)
+        """Return z1, a1, ..., logits, ..., loss, W2, b2, W1, b1: causes before effects.
+
+        With BatchNorm, n1 is its output; with dropout, d1 is what it leaves of a1.
+        """
+        hidden = [(layer.n, layer.h) for layer in self.hidden]
+        parts = Parts(self.z, hidden, self.a[1:], self.y, self.log_y, self.loss)
+        return by_name(parts, self, self.grads, self.running)
 
     @property
     def is_finite(self) -> bool:
@@ -126,20 +204,46 @@ class Evaluation:
         return 1 / len(self.x) if self.convention.mean else 1.0
 
 
+class Parts(NamedTuple):
+    """The values of a forward pass, or what belongs to each of them."""
+
+    z: list[Float64]
+    hidden: list[tuple[Float64, Float64]]  # n and h
+    a: list[Float64]  # what the layers after the first are given
+    y: Float64
+    log_y: Float64
+    loss: float
+
+
 def by_name(
-    z: list[Float64], a: list[Float64], y: Float64, log_y: Float64, loss: float,
-    grads: Mapping[str, Float64],
-) -> dict[str, Float64 | float]:  # fmt: skip  # a signature
-    """Return the parts of an evaluation by the names of its quantities, in causal order."""
+    parts: Parts, e: Evaluation, grads: Mapping[str, Float64], running: Mapping[str, Float64]
+) -> dict[str, Float64 | float]:
+    """Return the parts of `e`, or what belongs to them, by name and in causal order."""
+    z = parts.z
     named: dict[str, Float64 | float] = {}
-    for i in range(1, len(z)):
-        named |= {f"z{i}": z[i - 1], f"a{i}": a[i]}
-    named |= {"logits": z[-1], "probabilities": y, "log-probabilities": log_y, "loss": loss}
+    for i, ((n, h), a, layer) in enumerate(zip(parts.hidden, parts.a, e.hidden, strict=True), 1):
+        named[f"z{i}"] = z[i - 1]
+        if layer.std is not None:
+            named[f"n{i}"] = n
+        named[f"a{i}"] = h
+        if layer.factor is not None:
+            named[f"d{i}"] = a
+    last = {"logits": z[-1], "probabilities": parts.y, "log-probabilities": parts.log_y}
+    named |= {**last, "loss": parts.loss}
     for i in range(len(z) if grads else 0, 0, -1):
-        named |= {name: grads[name] for name in (f"W{i}", f"b{i}")}
-    return named
+        names = (f"gamma{i}", f"beta{i}", f"W{i}", f"b{i}")
+        named |= {name: grads[name] for name in names if name in grads}
+    return {**named, **running}
 
 
 def probe_of(name: str) -> str:
     """Return the probe that looks at the quantity `name` of an evaluation."""
-    return "loss" if name == "loss" else "gradient" if name[0] in "Wb" else "forward"
+    if name.startswith("running"):
+        return "state"
+    return "loss" if name == "loss" else "gradient" if name[0] in "Wbg" else "forward"
+
+
+def layer_of(name: str) -> int:
+    """Return the layer of a quantity, counted from 1; 0 for what is of the last or of all."""
+    digits = name.lstrip("abcdefghijklmnopqrstuvwxyzW_-")
+    return int(digits) if digits else 0

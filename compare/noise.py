@@ -13,14 +13,14 @@ What is allowed is a factor times the noise; the factors are in `compare.roundin
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from compare.evaluation import Evaluation
+from compare.evaluation import Evaluation, layer_of
 from compare.reference import Reference
 from compare.rounding import Rounding
 
@@ -28,6 +28,8 @@ Array = NDArray[np.float64]
 
 TWINS = 8
 """The noise of 8 twins differs from that of many by 5 to 10 %."""
+
+NO_ROWS = np.empty(0, np.int64)
 
 TINY = math.sqrt(np.finfo(np.float64).tiny)
 """The least number whose square can be divided by."""
@@ -171,7 +173,7 @@ def measure(
     """
     k = max(1 / 2, math.sqrt(rounding.n) / 16)
     noises = {}
-    for (name, value), E in zip(e.values().items(), rounding.values().values(), strict=True):
+    for (name, value), E in zip(e.values().items(), rounding.named.values(), strict=True):
         own = np.maximum(k * rounding.u * np.hypot(E, rounding.floor), TINY)
         directions = _directions(value, e.params[name]) if name in e.grads else {}
         noises[name] = Noise(
@@ -180,7 +182,7 @@ def measure(
         )  # fmt: skip  # what is known, what is added up
     for _ in range(count):
         with np.errstate(over="ignore", invalid="ignore"):
-            for name, value in _twin(twin, e, rng).values().items():
+            for name, value in _twin(twin, e, rng).items():
                 noises[name].add(value, 1 / count)
     return noises
 
@@ -193,26 +195,26 @@ def _directions(grad: Any, param: Array) -> dict[str, Array]:
     return {name: named[name] / length for name, length in lengths.items() if length}
 
 
-def _twin(twin: Reference, e: Evaluation, rng: np.random.Generator) -> Evaluation:
+def _twin(twin: Reference, e: Evaluation, rng: np.random.Generator) -> dict[str, Array | float]:
     """Evaluate in a random order of everything that has one, and put the values back in order."""
     rows = rng.permutation(len(e.x))
     orders = [rng.permutation(size) for size in twin.sizes]
     back = [np.argsort(order) for order in orders]
-    rows_back = np.argsort(rows)
+    masks = [m[np.ix_(rows, o)] for m, o in zip(e.mode.masks, orders[1:], strict=False)]
     mixed = twin.evaluate(
-        _reordered(e.params, orders),
+        {key: value[_axes(key, orders)] for key, value in e.params.items()},
         e.x[np.ix_(rows, orders[0])],
         back[-1][e.t[rows]],
         e.convention,
+        replace(e.mode, masks=masks),
         gradients=bool(e.grads),
     )
-    grads = mixed.grads | _row_sums(mixed, twin.dtype)
-    z = [value[np.ix_(rows_back, back[i])] for i, value in enumerate(mixed.z, start=1)]
-    a = [value[np.ix_(rows_back, back[i])] for i, value in enumerate(mixed.a)]
-    return Evaluation(
-        e.params, e.x, e.t, e.activation, e.weight_decay_lambda, e.convention,
-        z, a, mixed.loss, [], [], _reordered(grads, back),
-    )  # fmt: skip  # what was given, what came out
+    rows_back = np.argsort(rows)
+    values = {**mixed.values(), **_row_sums(mixed, twin.dtype)}
+    return {
+        name: value if isinstance(value, float) else value[_axes(name, back, rows_back)]
+        for name, value in values.items()
+    }
 
 
 def _row_sums(e: Evaluation, dtype: torch.dtype) -> dict[str, Array]:
@@ -228,11 +230,13 @@ def _row_sums(e: Evaluation, dtype: torch.dtype) -> dict[str, Array]:
     }
 
 
-def _reordered(params: dict[str, Array], orders: list[NDArray[np.int64]]) -> dict[str, Array]:
-    """Return W1, b1, ... with inputs and outputs of every layer in other orders."""
-    reordered = {}
-    for name, value in params.items():
-        layer = int(name[1:])
-        axes = orders[layer - 1 : layer + 1] if value.ndim == 2 else orders[layer : layer + 1]
-        reordered[name] = value[np.ix_(*axes)]
-    return reordered
+def _axes(
+    name: str, orders: list[NDArray[np.int64]], rows: NDArray[np.int64] = NO_ROWS
+) -> tuple[NDArray[np.int64], ...]:
+    """Return the index that brings the quantity `name` into other orders of units and rows."""
+    i = layer_of(name) or len(orders) - 1
+    if name.startswith("W"):
+        return np.ix_(orders[i - 1], orders[i])
+    if name.startswith("b"):
+        return np.ix_(orders[i])
+    return np.ix_(rows, orders[i])

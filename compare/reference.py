@@ -1,7 +1,8 @@
 """What torch_ref computes at given parameters on one batch, with everything in between."""
 
+import itertools
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,10 +13,32 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 import torch_ref
-from compare.evaluation import PYTORCH, Convention, Evaluation
+from compare.evaluation import PYTORCH, TRAINING, Convention, Evaluation, Hidden, Mode
 
 Array = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What the hidden layers have beside Affine and activation.
+
+    Attributes
+    ----------
+    batchnorm : bool
+        Between them.
+    dropout : float or None
+        After them, with this share dropped; None for none.
+    """
+
+    batchnorm: bool = False
+    dropout: float | None = None
+
+    def __bool__(self) -> bool:
+        return self.batchnorm or self.dropout is not None
+
+
+PLAIN = Extras()
 
 
 class Reference:
@@ -29,6 +52,8 @@ class Reference:
         As in torch_ref.MultiLayerNet.
     weight_decay_lambda : float
         Likewise.
+    extras : Extras
+        As in torch_ref.MultiLayerNetExtend.
     dtype, device
         What it computes in, and where.
     """
@@ -38,6 +63,7 @@ class Reference:
         sizes: tuple[int, ...],
         activation: str,
         weight_decay_lambda: float = 0.0,
+        extras: Extras = PLAIN,
         *,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
@@ -45,14 +71,17 @@ class Reference:
         self.sizes = sizes
         self.activation = activation
         self.weight_decay_lambda = weight_decay_lambda
+        self.extras = extras
         self.dtype = dtype
         self.device = torch.device(device)
-        self.net = torch_ref.MultiLayerNet(
+        self.net = torch_ref.MultiLayerNetExtend(
             sizes[0],
             sizes[1:-1],
             sizes[-1],
             activation,
             0.0,
+            batchnorm=extras.batchnorm,
+            dropout=extras.dropout,
             draws=[np.zeros(shape) for shape in pairwise(sizes)],
             dtype=dtype,
             device=device,
@@ -61,8 +90,8 @@ class Reference:
     def in_dtype(self, dtype: DTypeLike) -> "Reference":
         """Return the same network, computing in another dtype on the same device."""
         kind = getattr(torch, np.dtype(dtype).name)
-        sizes, decay = self.sizes, self.weight_decay_lambda
-        return Reference(sizes, self.activation, decay, dtype=kind, device=self.device)
+        network = self.sizes, self.activation, self.weight_decay_lambda, self.extras
+        return Reference(*network, dtype=kind, device=self.device)
 
     def evaluate(
         self,
@@ -70,32 +99,29 @@ class Reference:
         x: Array,
         t: NDArray[np.int64],
         convention: Convention = PYTORCH,
+        mode: Mode = TRAINING,
         *,
         gradients: bool = True,
     ) -> Evaluation:
         """Return loss, gradients and all values in between at `params` on the batch (x, t).
 
-        Without `gradients`, `dz`, `da` and `grads` stay empty.
+        Without `gradients`, `dz` and `grads` stay empty, and so do dn and dh.
         """
         torch_ref.load_params(self.net, params)
-        # This half of lambda is what torch_ref multiplies sum(W^2) with.
-        self.net.weight_decay_lambda = 2 * convention.decay_factor * self.weight_decay_lambda
+        self._follow(convention, mode)
         targets = torch.tensor(t, device=self.device)
-        values = [torch.tensor(x, dtype=self.dtype, device=self.device)]
-        for layer in self.net.layers:
-            if convention.relu_at_zero and isinstance(layer, torch.nn.ReLU):
-                # max(z, 0) written so that autograd takes the branch of z at z = 0
-                values.append(torch.where(values[-1] >= 0, values[-1], 0.0))
-            else:
-                values.append(layer(values[-1]))
-        z, a = values[1::2], values[::2]
+        walk = _Walk(convention, self.net)
+        walk.forward(torch.tensor(x, dtype=self.dtype, device=self.device))
         penalty = self.net.weight_penalty()
-        loss = self._mean_loss(z[-1], targets, convention) + penalty
+        loss = self._mean_loss(walk.z[-1], targets, convention) + penalty
         differentiated = loss
         if convention.epsilon and not convention.epsilon_in_gradient:
             exact = replace(convention, epsilon=0.0)
-            differentiated = self._mean_loss(z[-1], targets, exact) + penalty
-        dz, da = self._backward(differentiated, z, a) if gradients else ([], [])
+            differentiated = self._mean_loss(walk.z[-1], targets, exact) + penalty
+        if gradients:
+            walk.backward(differentiated)
+        arrays = walk.arrays
+        z = [arrays(value) for value in walk.z]
         return Evaluation(
             params={key: np.asarray(value, np.float64) for key, value in params.items()},
             x=np.asarray(x, np.float64),
@@ -103,27 +129,72 @@ class Reference:
             activation=self.activation,
             weight_decay_lambda=self.weight_decay_lambda,
             convention=convention,
-            z=[_array(value) for value in z],
-            a=[_array(value) for value in a],
+            mode=mode,
+            z=z,
+            a=[arrays(value) for value in walk.a],
+            hidden=[
+                self._hidden(i, z[i - 1], walk, convention, mode)
+                for i in range(1, len(self.sizes) - 1)
+            ],
             loss=loss.item(),
-            dz=[_array(value) for value in dz],
-            da=[_array(value) for value in da],
+            dz=[walk.gradient_by(value) for value in walk.z] if gradients else [],
             grads={
                 key: np.asarray(value, np.float64)
                 for key, value in (torch_ref.to_grads(self.net) if gradients else {}).items()
             },
+            running=self._running(z, convention, mode),
         )
 
-    def _backward(
-        self, loss: Tensor, z: list[Tensor], a: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Leave the gradients in the parameters; return those by z and by a, none by the data."""
-        parameters = list(self.net.parameters())
-        grads = torch.autograd.grad(loss, [*z, *a[1:], *parameters])
-        for parameter, grad in zip(parameters, grads[-len(parameters) :], strict=True):
-            parameter.grad = grad
-        none = torch.empty(0)
-        return list(grads[: len(z)]), [none, *grads[len(z) : -len(parameters)]]
+    def _follow(self, convention: Convention, mode: Mode) -> None:
+        """Set up the network for a convention, in a mode."""
+        # This half of lambda is what torch_ref multiplies sum(W^2) with.
+        self.net.weight_decay_lambda = 2 * convention.decay_factor * self.weight_decay_lambda
+        self.net.train(mode.training)
+        masks = iter(mode.masks)
+        for layer in self.net.layers:
+            if isinstance(layer, torch_ref.Dropout):
+                layer.inverted = convention.inverted
+                if mode.training:
+                    layer.given = torch.tensor(next(masks), device=self.device)
+            elif isinstance(layer, torch.nn.BatchNorm1d):
+                layer.eps, layer.momentum = convention.variance_epsilon, convention.share
+        if mode.running:
+            torch_ref.load_running(self.net, mode.running)
+
+    def _hidden(
+        self, i: int, z: Float64, walk: "_Walk", convention: Convention, mode: Mode
+    ) -> Hidden:
+        n, h = walk.hidden[i - 1]
+        mean = var = std = None
+        factor: Float64 | float | None = None
+        if self.extras.batchnorm:
+            mean, var = z.mean(axis=0), z.var(axis=0)
+            if not mode.training:
+                mean = np.asarray(mode.running[f"running_mean{i}"], np.float64)
+                var = np.asarray(mode.running[f"running_var{i}"], np.float64)
+            std = np.sqrt(var + convention.variance_epsilon)
+        if (ratio := self.extras.dropout) is not None:
+            kept = 1 / (1 - ratio) if convention.inverted else 1.0
+            after = 1.0 if convention.inverted else 1 - ratio
+            factor = np.asarray(kept * mode.masks[i - 1], np.float64) if mode.training else after
+        return Hidden(
+            walk.arrays(n), walk.arrays(h), walk.gradient_by(n), walk.gradient_by(h),
+            mean, var, std, factor,
+        )  # fmt: skip  # values and gradients, then what made them
+
+    def _running(self, z: list[Float64], convention: Convention, mode: Mode) -> dict[str, Float64]:
+        """Return the running statistics after a batch in training."""
+        if not (mode.training and mode.running):
+            return {}
+        after = {
+            key: np.asarray(value, np.float64)
+            for key, value in torch_ref.to_running(self.net).items()
+        }
+        if not convention.unbiased:
+            for i, value in enumerate(z[:-1], start=1):
+                key, k = f"running_var{i}", convention.share
+                after[key] = (1 - k) * np.asarray(mode.running[key]) + k * value.var(axis=0)
+        return after
 
     def _mean_loss(self, logits: Tensor, t: Tensor, convention: Convention) -> Tensor:
         reduction = "mean" if convention.mean else "sum"
@@ -137,6 +208,57 @@ class Reference:
             "clip": lambda: y.clamp(epsilon, 1 - epsilon),
         }[convention.form]()
         return F.nll_loss(kept.log(), t, reduction=reduction)
+
+
+class _Walk:
+    """One pass through a network, every tensor on the way kept.
+
+    Where there is no BatchNorm or no dropout, n is z and the next a is h: one tensor, one array.
+    """
+
+    def __init__(self, convention: Convention, net: torch_ref.MultiLayerNet) -> None:
+        self.relu_at_zero = convention.relu_at_zero
+        self.net = net
+        self.a: list[Tensor] = []
+        self.z: list[Tensor] = []
+        self.hidden: list[tuple[Tensor, Tensor]] = []
+        self._arrays: dict[int, Float64] = {}
+        self._gradients: dict[int, Float64] = {}
+
+    def forward(self, value: Tensor) -> None:
+        for layer in self.net.layers:
+            if isinstance(layer, torch.nn.Linear):
+                self.a.append(value)
+                value = layer(value)
+                self.z.append(value)
+            elif isinstance(layer, torch.nn.BatchNorm1d | torch_ref.Dropout):
+                value = layer(value)
+            else:
+                n = value
+                if self.relu_at_zero and isinstance(layer, torch.nn.ReLU):
+                    # max(z, 0) written so that autograd takes the branch of z at z = 0
+                    value = torch.where(n >= 0, n, 0.0)
+                else:
+                    value = layer(n)
+                self.hidden.append((n, value))
+
+    def backward(self, loss: Tensor) -> None:
+        """Leave the gradients in the parameters, and keep those of everything on the way."""
+        parameters = list(self.net.parameters())
+        between = {id(value): value for value in (*self.z, *itertools.chain(*self.hidden))}
+        grads = torch.autograd.grad(loss, [*between.values(), *parameters])
+        for key, grad in zip(between, grads, strict=False):
+            self._gradients[key] = _array(grad)
+        for parameter, grad in zip(parameters, grads[len(between) :], strict=True):
+            parameter.grad = grad
+
+    def arrays(self, value: Tensor) -> Float64:
+        if id(value) not in self._arrays:
+            self._arrays[id(value)] = _array(value)
+        return self._arrays[id(value)]
+
+    def gradient_by(self, value: Tensor) -> Float64:
+        return self._gradients.get(id(value), np.empty(0))
 
 
 def _array(value: Tensor) -> Float64:

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from compare.evaluation import Evaluation, by_name
+from compare.evaluation import Evaluation, Hidden, Parts, by_name, layer_of
 from compare.optimiser import Optimiser
 
 Array = NDArray[np.float64]
@@ -63,33 +63,21 @@ class Rounding:
 
     Attributes
     ----------
-    z, a : list of ndarray
-        Of pre-activations and of what each layer is given.
-    y, log_y : ndarray (B, classes)
-        Of the softmax and its logarithm.
-    loss : float
-        Of the loss.
-    grads : dict
-        Of the gradients, under the names of the parameters.
+    forward : Forward
+        Of the values before the softmax.
+    named : dict
+        Of every value, under the names and in the order of `Evaluation.values`.
     n : int
         Terms of the longest sum.
     floor : float
         See `_floor`.
     """
 
-    z: list[Array]
-    a: list[Array]
-    y: Array
-    log_y: Array
-    loss: float
-    grads: dict[str, Array]
+    forward: "Forward"
+    named: dict[str, Array | float]
     n: int
     u: float
     floor: float
-
-    def values(self) -> dict[str, Array | float]:
-        """Return E of every value, under the names and in the order of `Evaluation.values`."""
-        return by_name(self.z, self.a, self.y, self.log_y, self.loss, self.grads)
 
     def allowed(self, expected_error: Array | float, axis: int | tuple[()] | None = None) -> Array:
         """Return SAFETY sqrt(n) u ||E||, of the whole or along `axis`."""
@@ -111,10 +99,35 @@ def expected_rounding(e: Evaluation, dtype: DTypeLike) -> Rounding:
     floor = _floor(dtype)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         mixing = [1.0, *map(_correlation, e.weights[1:])]  # the data are given, without error
-        z, a = _forward(e, mixing, floor)
-        y, log_y, loss, dz_last = _softmax(e, z[-1], floor)
-        grads = _backward(e, mixing, z, a, dz_last, floor) if e.grads else {}
-    return Rounding(z, a, y, log_y, loss, grads, e.longest_sum, unit_roundoff(dtype), floor)
+        forward = _forward(e, mixing, floor)
+        y, log_y, loss, dz_last = _softmax(e, forward.z[-1], floor)
+        grads = _backward(e, mixing, forward, dz_last, floor) if e.grads else {}
+        running = _running(e, forward)
+    hidden = list(zip(forward.n, forward.h, strict=True))
+    parts = Parts(forward.z, hidden, forward.a[1:], y, log_y, loss)
+    named = by_name(parts, e, grads, running)
+    return Rounding(forward, named, e.longest_sum, unit_roundoff(dtype), floor)
+
+
+@dataclass(frozen=True)
+class Normalized:
+    """E of what BatchNorm has on its way: mean, var and std (units,), xn (B, units)."""
+
+    mean: Array
+    var: Array
+    std: Array
+    xn: Array
+
+
+@dataclass(frozen=True)
+class Forward:
+    """E of what a forward pass computes, a list of the hidden layers each but for z and a."""
+
+    z: list[Array]
+    normalized: list[Normalized | None]
+    n: list[Array]
+    h: list[Array]
+    a: list[Array]
 
 
 def _floor(dtype: DTypeLike) -> float:
@@ -128,22 +141,88 @@ def _floor(dtype: DTypeLike) -> float:
     return max(tiny / unit_roundoff(dtype), math.sqrt(np.finfo(np.float64).tiny))
 
 
-def _forward(e: Evaluation, mixing: list[float], floor: float) -> tuple[list[Array], list[Array]]:
-    """Ez^2 = k Ea^2 W^2 + a^2 W^2 + b^2 + z^2, k of `mixing`;  Ea^2 = (act' Ez)^2 + own^2.
+def _forward(e: Evaluation, mixing: list[float], floor: float) -> Forward:
+    """Ez^2 = k Ea^2 W^2 + a^2 W^2 + b^2 + z^2, k of `mixing`;  Eh^2 = (act' En)^2 + own^2.
 
     A relu has no rounding of its own, tanh that of its value; sigmoid 1, since
-    (1 + tanh(z / 2)) / 2 is sigmoid too, and adds to 1.
+    (1 + tanh(z / 2)) / 2 is sigmoid too, and adds to 1. Between z and n is BatchNorm, between h and
+    a dropout, whose product with f errs by 3 a: Ea^2 = (f Eh)^2 + 3 a^2, if f is not 1.
     """
-    Ez: list[Array] = []
-    Ea = [np.zeros_like(e.x)]  # the data are given, without error
+    E = Forward([], [], [], [], [np.zeros_like(e.x)])  # the data are given, without error
     for i, (a, z) in enumerate(zip(e.a, e.z, strict=True), start=1):
         W, b = e.params[f"W{i}"], e.params[f"b{i}"]
-        terms = a**2 if i == 1 else mixing[i - 1] * Ea[-1] ** 2 + a**2
-        Ez.append(np.sqrt(terms @ W**2 + b**2 + z**2))
+        terms = a**2 if i == 1 else mixing[i - 1] * E.a[-1] ** 2 + a**2
+        E.z.append(np.sqrt(terms @ W**2 + b**2 + z**2))
         if i < len(e.z):
-            own2 = {"relu": 0.0, "sigmoid": 1.0, "tanh": np.square(e.a[i]) + floor**2}[e.activation]
-            Ea.append(np.sqrt(np.square(_slope(e, i) * Ez[-1]) + np.asarray(own2)))
-    return Ez, Ea
+            layer = e.hidden[i - 1]
+            normalized, En = None, E.z[-1]
+            if layer.std is not None:
+                normalized, En = _normalized(e, i, E.z[-1])
+            own2 = {"relu": 0.0, "sigmoid": 1.0, "tanh": np.square(layer.h) + floor**2}
+            Eh = np.sqrt(np.square(_slope(e, i) * En) + np.asarray(own2[e.activation]))
+            E.normalized.append(normalized)
+            E.n.append(En)
+            E.h.append(Eh)
+            E.a.append(_scaled(Eh, e.a[i], layer))
+    return E
+
+
+def _scaled(E: Array, value: Array, layer: Hidden) -> Array:
+    """Return E of `value`, which dropout made of something with the error `E`."""
+    if layer.factor is None:
+        return E
+    return np.asarray(np.sqrt(np.square(layer.factor * E) + 3 * np.square(value)))
+
+
+def _normalized(e: Evaluation, i: int, Ez: Array) -> tuple[Normalized, Array]:
+    """Return the errors on the way through BatchNorm `i`, and En.
+
+    In training, over the B rows of each column, R of `_row_sums`, d = z - mean:
+
+        Emean^2 = (sum (Ez^2 + z^2) + R^2) / B^2 + mean^2
+        Ed^2    = Ez^2 + Emean^2 + d^2
+        Evar^2  = (sum (4 d^2 Ed^2 + z^4) + R^2) / B^2 + mean^4 + var^2
+
+    z^4 and mean^4 being the terms of mean(z^2) - mean^2, which is the variance too. After training
+    Emean = Evar = 0. Then, s = sqrt(var + epsilon),
+
+        Es^2    = (Evar / 2s)^2 + s^2
+        Exn^2   = (Ed / s)^2 + (xn Es / s)^2 + xn^2
+        En^2    = (gamma Exn)^2 + (gamma / s)^2 (z^2 + mean^2) + n^2
+
+    with the terms of z (gamma / s) + (beta - mean gamma / s), which is n too.
+    """
+    layer, z, rows = e.hidden[i - 1], e.z[i - 1], len(e.x)
+    assert layer.mean is not None and layer.var is not None and layer.std is not None
+    gamma, mean, s = e.params[f"gamma{i}"], layer.mean, layer.std
+    Emean2 = Evar2 = np.zeros_like(s)
+    d = z - mean
+    if e.mode.training:
+        sums2 = np.square(_row_sums(z, e.longest_sum)[0])
+        Emean2 = ((Ez**2 + z**2).sum(axis=0) + sums2) / rows**2 + mean**2
+    Ed2 = Ez**2 + Emean2 + d**2
+    if e.mode.training:
+        sums2 = np.square(_row_sums(z**2, e.longest_sum)[0])
+        Evar2 = ((4 * d**2 * Ed2 + z**4).sum(axis=0) + sums2) / rows**2 + mean**4 + layer.var**2
+    Es2 = Evar2 / (2 * s) ** 2 + s**2
+    xn = d / s
+    Exn2 = Ed2 / s**2 + xn**2 * Es2 / s**2 + xn**2
+    En2 = gamma**2 * Exn2 + (gamma / s) ** 2 * (z**2 + mean**2) + layer.n**2
+    E = Normalized(np.sqrt(Emean2), np.sqrt(Evar2), np.sqrt(Es2), np.sqrt(Exn2))
+    return E, np.sqrt(En2)
+
+
+def _running(e: Evaluation, E: Forward) -> dict[str, Array]:
+    """E^2 = k^2 (Enew^2 + 3 new^2) + 3 old^2 (1 - k)^2 + r'^2 of r' = (1 - k) r + k new."""
+    k, errors = e.convention.share, {}
+    for name, after in e.running.items():
+        i = layer_of(name) - 1
+        normalized = E.normalized[i]
+        assert normalized is not None
+        Enew = normalized.var if name.startswith("running_var") else normalized.mean
+        old = (1 - k) * np.asarray(e.mode.running[name], np.float64)
+        errors[name] = np.sqrt((k * Enew) ** 2 + 3 * (after - old) ** 2 + 3 * old**2 + after**2)
+    return errors
 
 
 def _softmax(e: Evaluation, Ez: Array, floor: float) -> tuple[Array, Array, float, Array]:
@@ -173,29 +252,72 @@ def _softmax(e: Evaluation, Ez: Array, floor: float) -> tuple[Array, Array, floa
 
 
 def _backward(
-    e: Evaluation, mixing: list[float], Ez: list[Array], Ea: list[Array], Edz: Array, floor: float
+    e: Evaluation, mixing: list[float], E: Forward, Edz: Array, floor: float
 ) -> dict[str, Array]:
     """EW^2 = (a^2)^T E^2 + (Ea^2)^T dz^2 + (a^2)^T dz^2 + R^2;  Eb^2 = sum_rows (E^2 + dz^2) + R^2;
 
-    R of `_row_sums`; back, with k of `mixing`: Eh^2 = k E^2 (W^2)^T + dz^2 (W^2)^T;
-    E^2 = (act' Eh)^2 + (h Eact')^2 + dz^2.
+    R of `_row_sums`; back, with k of `mixing`: Eh^2 = k E^2 (W^2)^T + dz^2 (W^2)^T, through dropout
+    as forward; E^2 = (act' Eh)^2 + (h Eact')^2 + dn^2 of dn, which is dz without BatchNorm.
     """
     grads: dict[str, Array] = {}
     for i in range(len(e.z), 0, -1):
         W, dz2, a2 = e.params[f"W{i}"], e.dz[i - 1] ** 2, e.a[i - 1] ** 2
         sums2 = _row_sums(e.dz[i - 1], e.longest_sum, e.a[i - 1]) ** 2
         both2 = Edz**2 + dz2
-        EW2 = a2.T @ both2 + (Ea[i - 1] ** 2).T @ dz2 + sums2[:-1]
+        EW2 = a2.T @ both2 + (E.a[i - 1] ** 2).T @ dz2 + sums2[:-1]
         if e.decay:
             EW2 += 2 * (e.decay * W) ** 2 + e.grads[f"W{i}"] ** 2
         grads[f"W{i}"] = np.sqrt(EW2)
         grads[f"b{i}"] = np.sqrt(both2.sum(axis=0) + sums2[-1])
         if i > 1:
-            Eh2 = (mixing[i - 1] * Edz**2 + dz2) @ (W**2).T
-            Eslope2 = _slope_rounding(e, i - 1, Ez[i - 2], floor)
-            own = e.dz[i - 2] ** 2
-            Edz = np.sqrt(_slope(e, i - 1) ** 2 * Eh2 + e.da[i - 1] ** 2 * Eslope2 + own)
+            layer = e.hidden[i - 2]
+            Ea = np.sqrt((mixing[i - 1] * Edz**2 + dz2) @ (W**2).T)
+            Eh = _scaled(Ea, layer.dh, layer)
+            Eslope2 = _slope_rounding(e, i - 1, E.n[i - 2], floor)
+            Edn2 = (_slope(e, i - 1) * Eh) ** 2 + layer.dh**2 * Eslope2 + layer.dn**2
+            Edz = np.sqrt(Edn2)
+            if normalized := E.normalized[i - 2]:
+                Edz, of_parameters = _back_through(e, i - 1, normalized, Edz)
+                grads |= of_parameters
     return grads
+
+
+def _back_through(
+    e: Evaluation, i: int, E: Normalized, Edn: Array
+) -> tuple[Array, dict[str, Array]]:
+    """Return the error of dz below BatchNorm `i`, and those of gamma and beta.
+
+    R of `_row_sums`, dxn = gamma dn, m = mean(dxn), w = mean(dxn xn), dz = (dxn - m - xn w) / s:
+
+        Ebeta^2  = sum_rows (Edn^2 + dn^2) + R^2
+        Egamma^2 = sum_rows (xn^2 Edn^2 + dn^2 Exn^2 + (dn xn)^2) + R^2
+        Edxn^2   = gamma^2 (Edn^2 + dn^2)
+        Em^2     = (sum (Edxn^2 + dxn^2 + (xn w)^2) + gamma^2 R^2) / B^2 + m^2
+        Ew^2     = (sum (xn^2 Edxn^2 + dxn^2 Exn^2 + (dxn xn)^2) + gamma^2 R^2) / B^2 + w^2
+        Edz^2    = (Edxn^2 + Em^2 + xn^2 Ew^2 + w^2 Exn^2 + dxn^2 + m^2 + (xn w)^2) / s^2
+                   + (dz Es / s)^2 + dz^2
+
+    (xn w)^2 in Em being the terms of a sum that is 0, and is added up where mean and variance are
+    gone through one by one, as in the book.
+    """
+    layer, z, dz, rows = e.hidden[i - 1], e.z[i - 1], e.dz[i - 1], len(e.x)
+    assert layer.mean is not None and layer.std is not None
+    gamma, s, dn = e.params[f"gamma{i}"], layer.std, layer.dn
+    xn = (z - layer.mean) / s
+    along2 = np.square(_row_sums(dn * xn, e.longest_sum)[0])
+    plain2 = np.square(_row_sums(dn, e.longest_sum)[0])
+    Edn2, Exn2 = Edn**2, E.xn**2
+    Ebeta2 = (Edn2 + dn**2).sum(axis=0) + plain2
+    Egamma2 = (xn**2 * (Edn2 + dn**2) + dn**2 * Exn2).sum(axis=0) + along2
+    dxn = gamma * dn
+    Edxn2 = gamma**2 * (Edn2 + dn**2)
+    m, w = dxn.mean(axis=0), (dxn * xn).mean(axis=0)
+    Em2 = ((Edxn2 + dxn**2 + (xn * w) ** 2).sum(axis=0) + gamma**2 * plain2) / rows**2 + m**2
+    terms2 = xn**2 * (Edxn2 + dxn**2) + dxn**2 * Exn2
+    Ew2 = (terms2.sum(axis=0) + gamma**2 * along2) / rows**2 + w**2
+    sum2 = Edxn2 + Em2 + xn**2 * Ew2 + w**2 * Exn2 + dxn**2 + m**2 + (xn * w) ** 2
+    Edz2 = sum2 / s**2 + (dz * E.std / s) ** 2 + dz**2
+    return np.sqrt(Edz2), {f"gamma{i}": np.sqrt(Egamma2), f"beta{i}": np.sqrt(Ebeta2)}
 
 
 def _row_sums(terms: Array, n: int, factors: Array | None = None) -> Array:
@@ -246,24 +368,24 @@ def _correlation(W: Array) -> float:
 
 def _slope(e: Evaluation, i: int) -> Array:
     """act' of the hidden layer `i`, counted from 1."""
-    out = e.a[i]
+    out, n = e.hidden[i - 1].h, e.hidden[i - 1].n
     if e.activation == "relu":
-        positive = e.z[i - 1] >= 0 if e.convention.relu_at_zero else e.z[i - 1] > 0
+        positive = n >= 0 if e.convention.relu_at_zero else n > 0
         return positive.astype(np.float64)
     return out * (1 - out) if e.activation == "sigmoid" else 1 - out**2
 
 
-def _slope_rounding(e: Evaluation, i: int, Ez: Array, floor: float) -> Array:
-    """Eact'^2 = (act'' Ez)^2 + its own: tanh (2 a^2)^2 + 1, sigmoid (1 - 2a)^2 + act'^2.
+def _slope_rounding(e: Evaluation, i: int, En: Array, floor: float) -> Array:
+    """Eact'^2 = (act'' En)^2 + its own: tanh (2 a^2)^2 + 1, sigmoid (1 - 2a)^2 + act'^2.
 
     That of the sigmoid is the slope of a (1 - a) times the 1 that `_forward` grants a.
     """
-    out, slope = e.a[i], _slope(e, i)
+    out, slope = e.hidden[i - 1].h, _slope(e, i)
     if e.activation == "relu":
         return np.zeros_like(out)
     if e.activation == "sigmoid":
-        return (slope * (1 - 2 * out) * Ez) ** 2 + (1 - 2 * out) ** 2 + slope**2 + floor**2
-    return (2 * out * slope * Ez) ** 2 + (2 * out**2) ** 2 + 1
+        return (slope * (1 - 2 * out) * En) ** 2 + (1 - 2 * out) ** 2 + slope**2 + floor**2
+    return (2 * out * slope * En) ** 2 + (2 * out**2) ** 2 + 1
 
 
 def kink_rows(e: Evaluation, r: Rounding) -> NDArray[np.bool_]:
@@ -274,9 +396,9 @@ def kink_rows(e: Evaluation, r: Rounding) -> NDArray[np.bool_]:
     """
     kinks = np.zeros(len(e.x), dtype=bool)
     if e.activation == "relu":
-        for a, z, Ez in zip(e.a[:-1], e.z[:-1], r.z[:-1], strict=True):
-            near = max(KINK_SAFETY, math.sqrt(a.shape[1])) * r.u * Ez
-            kinks |= ((np.abs(z) <= near) & (near > 0)).any(axis=1)
+        for a, layer, En in zip(e.a[:-1], e.hidden, r.forward.n, strict=True):
+            near = max(KINK_SAFETY, math.sqrt(a.shape[1])) * r.u * En
+            kinks |= ((np.abs(layer.n) <= near) & (near > 0)).any(axis=1)
     return kinks
 
 

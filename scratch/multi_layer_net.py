@@ -1,7 +1,7 @@
 """The fully connected network of the book, chapter 6 (`common/multi_layer_net.py`)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from numbers import Real
 from typing import Any
@@ -102,11 +102,14 @@ class MultiLayerNet:
 
     def loss(self, x: Array, t: Targets) -> float:
         """Return mean cross-entropy + lambda / 2 * sum(W^2); targets as labels or one-hot."""
-        loss = self.last_layer.forward(self.predict(x), t)
-        if self.weight_decay_lambda:
-            weights = [W for key, W in self.params.items() if key.startswith("W")]
-            loss += 0.5 * self.weight_decay_lambda * sum(float((W**2).sum()) for W in weights)
-        return loss
+        return self.last_layer.forward(self.predict(x), t) + self.weight_penalty()
+
+    def weight_penalty(self) -> float:
+        """Return lambda / 2 * sum(W^2), biases left out; 0 without weight decay."""
+        if not self.weight_decay_lambda:
+            return 0.0
+        weights = [W for key, W in self.params.items() if key.startswith("W")]
+        return 0.5 * self.weight_decay_lambda * sum(float((W**2).sum()) for W in weights)
 
     def accuracy(self, x: Array, t: Targets) -> float:
         """Return the share of rows whose largest logit is at the target."""
@@ -116,13 +119,17 @@ class MultiLayerNet:
     def gradient(self, x: Array, t: Targets) -> dict[str, Array]:
         """Return the gradient of `loss` by every parameter, by backpropagation."""
         self.last_layer.forward(self.predict(x), t)
+        return self.backward()
+
+    def backward(self) -> dict[str, Array]:
+        """Go back through the layers after a forward pass; return the gradient by W1, b1, ..."""
         dout = self.last_layer.backward()
         for layer in reversed(self.layers.values()):
             dout = layer.backward(dout)
 
         grads = {}
-        for i in range(1, len(self.params) // 2 + 1):
-            affine = self.layers[f"Affine{i}"]
+        affines = [layer for layer in self.layers.values() if isinstance(layer, Affine)]
+        for i, affine in enumerate(affines, start=1):
             grads[f"W{i}"] = affine.dW
             if self.weight_decay_lambda:
                 grads[f"W{i}"] = affine.dW + self.weight_decay_lambda * affine.W
@@ -131,10 +138,11 @@ class MultiLayerNet:
 
     def numerical_gradient(self, x: Array, t: Targets) -> dict[str, Array]:
         """Return the same by finite differences: slow, and a check of `gradient` (float64 only)."""
-        return {
-            key: numerical_gradient(lambda: self.loss(x, t), value)
-            for key, value in self.params.items()
-        }
+        return self.differences(lambda: self.loss(x, t))
+
+    def differences(self, loss: Callable[[], float]) -> dict[str, Array]:
+        """Return the differences of `loss` by every element of every parameter."""
+        return {key: numerical_gradient(loss, value) for key, value in self.params.items()}
 
 
 def weight_std(rule: float | str, fan_in: int) -> float:

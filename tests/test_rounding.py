@@ -90,12 +90,12 @@ def case(network):
 
 
 def worst_score(actual_loss, actual, e, r):
-    scores = [abs(actual_loss - e.loss) / float(r.allowed(r.loss))]
+    scores = [abs(actual_loss - e.loss) / float(r.allowed(r.named["loss"]))]
     for key, grad in actual.items():
         d = grad.astype(np.float64) - e.grads[key]
         axis = 0 if d.ndim == 2 else ()
-        scores.append(np.linalg.norm(d) / r.allowed(r.grads[key]))
-        scores.append((np.sqrt((d**2).sum(axis=axis)) / r.allowed(r.grads[key], axis)).max())
+        scores.append(np.linalg.norm(d) / r.allowed(r.named[key]))
+        scores.append((np.sqrt((d**2).sum(axis=axis)) / r.allowed(r.named[key], axis)).max())
     return max(scores)
 
 
@@ -124,7 +124,7 @@ def test_what_is_allowed_is_no_wider_than_a_thousand_roundings(activation):
     """A mistake of 1e-12 in any one tensor or column is outside it, in float64."""
     _, _, e, r = case(((30, 20, 20, 5), activation, np.float64, 7, 1.0, 0))
     for key, grad in e.grads.items():
-        assert r.allowed(r.grads[key]) < 1e-12 * np.linalg.norm(grad), key
+        assert r.allowed(r.named[key]) < 1e-12 * np.linalg.norm(grad), key
 
 
 def test_allowed_error_scales_with_the_network():
@@ -137,7 +137,7 @@ def test_allowed_error_scales_with_the_network():
     for params, x in ((stimulus.params, stimulus.x), (scaled, stimulus.x * factor)):
         e = reference.evaluate(params, x, stimulus.t)
         r = expected_rounding(e, np.float64)
-        ratios.append(r.allowed(r.grads["W1"]) / np.linalg.norm(e.grads["W1"]))
+        ratios.append(r.allowed(r.named["W1"]) / np.linalg.norm(e.grads["W1"]))
     assert ratios[0] == ratios[1]
 
 

@@ -1,4 +1,7 @@
-"""Between the book's names and layout (W1 (fan_in, fan_out), b1) and torch's; values are copied."""
+"""Between the book's names and layout and torch's; values are copied.
+
+W1 (fan_in, fan_out), b1 (fan_out,), and with BatchNorm gamma1, beta1, running_mean1, running_var1.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +17,7 @@ Array = NDArray[np.floating[Any]]
 
 
 def to_params(net: MultiLayerNet) -> dict[str, Array]:
-    """Return copies of the parameters as W1 (fan_in, fan_out), b1 (fan_out,), W2, ..."""
+    """Return copies of the parameters as W1 (fan_in, fan_out), b1 (fan_out,), ..."""
     return {key: _to_array(value) for key, value in by_name(net).items()}
 
 
@@ -43,10 +46,30 @@ def load_params(net: MultiLayerNet, params: Mapping[str, Array]) -> None:
 
 def by_name(net: MultiLayerNet) -> dict[str, Tensor]:
     """Return the parameters themselves under the book's names, in torch's layout."""
+    named: dict[str, Tensor] = {}
+    for i, linear in enumerate(net.linears(), start=1):
+        named |= {f"W{i}": linear.weight, f"b{i}": linear.bias}
+    for i, normalization in enumerate(net.normalizations(), start=1):
+        named |= {f"gamma{i}": normalization.weight, f"beta{i}": normalization.bias}
+    return named
+
+
+def to_running(net: MultiLayerNet) -> dict[str, Array]:
+    """Return copies of the running statistics of BatchNorm; empty without one."""
+    return {key: _to_array(value) for key, value in _running(net).items()}
+
+
+def load_running(net: MultiLayerNet, running: Mapping[str, Array]) -> None:
+    """Copy running_mean1, running_var1, ... into `net`."""
+    for key, value in _running(net).items():
+        value.copy_(torch.tensor(running[key]))
+
+
+def _running(net: MultiLayerNet) -> dict[str, Tensor]:
     return {
-        f"{letter}{i}": value
-        for i, linear in enumerate(net.linears(), start=1)
-        for letter, value in (("W", linear.weight), ("b", linear.bias))
+        f"{name}{i}": getattr(layer, name)
+        for i, layer in enumerate(net.normalizations(), start=1)
+        for name in ("running_mean", "running_var")
     }
 
 

@@ -86,6 +86,10 @@ class MultiLayerNet(nn.Module):
         """Return the linear layers in network order."""
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
+    def normalizations(self) -> list[nn.BatchNorm1d]:
+        """Return the layers of BatchNorm, likewise; this network has none."""
+        return [layer for layer in self.layers if isinstance(layer, nn.BatchNorm1d)]
+
 
 def initialise(linear: nn.Linear, rule: float | str, draw: Tensor) -> None:
     """Set `linear` to std * draw, the product in float64 and rounded once, and biases to zero."""
