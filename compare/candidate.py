@@ -8,10 +8,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from compare.evaluation import layer_of
+
 Array = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
 Targets = NDArray[np.integer[Any]]
 ONE_HOT, LABELS = "one-hot", "labels"
+RUNNING = ("running_mean", "running_var")
+"""What BatchNorm remembers, under the names of the book and of PyTorch."""
 
 
 class Network(Protocol):
@@ -50,6 +54,7 @@ class Candidate:
         self.net = net
         self.weight_decay_lambda = getattr(net, "weight_decay_lambda", None)
         self.params = _network_order(net.params)
+        self.normalizations = _normalizations(net)
         self.sizes = _sizes(self.params)
         self.dtype = next(iter(self.params.values())).dtype
         self.targets = LABELS
@@ -70,6 +75,20 @@ class Candidate:
     def read(self) -> dict[str, Array]:
         """Return copies of the parameters."""
         return {key: value.copy() for key, value in self.params.items()}
+
+    def write_running(self, running: Mapping[str, Array]) -> None:
+        """Give the layers of BatchNorm copies of running_mean1, running_var1, ..."""
+        for i, layer in enumerate(self.normalizations, start=1):
+            for name in RUNNING:
+                setattr(layer, name, running[f"{name}{i}"].copy())
+
+    def read_running(self) -> dict[str, Array]:
+        """Return copies of them."""
+        return {
+            f"{name}{i}": np.array(getattr(layer, name))
+            for i, layer in enumerate(self.normalizations, start=1)
+            for name in RUNNING
+        }
 
     def loss(self, x: Array, t: Targets) -> float:
         """Return the loss of the batch, as a float."""
@@ -159,6 +178,13 @@ class Candidate:
         return {key: np.array(grads[key], dtype=np.float64) for key in self.params}
 
 
+def _normalizations(net: Any) -> list[Any]:
+    """Return the layers that keep running statistics as the book's do, in network order."""
+    layers = getattr(net, "layers", {})
+    layers = layers.values() if isinstance(layers, Mapping) else layers
+    return [layer for layer in layers if all(hasattr(layer, name) for name in RUNNING)]
+
+
 def _number(returned: Any) -> float:
     """Return a loss as a float; TypeError where it is none."""
     if not _is_numbers(returned, np.shape(returned)) or np.size(returned) != 1:
@@ -192,9 +218,15 @@ def _network_order(params: Any) -> dict[str, Array]:
     """Return `params` as W1, b1, W2, ...; TypeError or ValueError where that cannot be."""
     if not isinstance(params, Mapping) or not params:
         raise TypeError(f"params is {type(params).__name__}; expected a dict with W1, b1, W2, ...")
-    names = [f"{letter}{i}" for i in range(1, len(params) // 2 + 1) for letter in "Wb"]
+    layers = sum(str(key).startswith("W") for key in params)
+    names = [f"{letter}{i}" for i in range(1, layers + 1) for letter in "Wb"]
+    if "gamma1" in params:
+        names += [f"{letter}{i}" for i in range(1, layers) for letter in ("gamma", "beta")]
     if set(names) != set(params):
-        raise ValueError(f"params has {', '.join(map(str, params))}; expected W1, b1, W2, b2, ...")
+        raise ValueError(
+            f"params has {', '.join(map(str, params))}; expected W1, b1, W2, b2, ...; with "
+            "BatchNorm gamma1, beta1, ... for each hidden layer"
+        )
     for name in names:
         value = params[name]
         if not isinstance(value, np.ndarray) or not np.issubdtype(value.dtype, np.floating):
@@ -213,6 +245,10 @@ def _network_order(params: Any) -> dict[str, Array]:
 def _sizes(params: Mapping[str, Array]) -> tuple[int, ...]:
     """Return features, hidden units and classes; ValueError where the shapes do not chain."""
     weights = [value for key, value in params.items() if key.startswith("W")]
+    for name in (key for key in params if key.startswith(("gamma", "beta"))):
+        expected = params[f"b{layer_of(name)}"].shape
+        if params[name].shape != expected:
+            raise ValueError(f"{name} has shape {params[name].shape}; expected {expected}")
     for i, W in enumerate(weights, start=1):
         if W.ndim != 2 or 0 in W.shape:
             raise ValueError(f"W{i} has shape {W.shape}; expected (fan_in, fan_out)")

@@ -41,6 +41,13 @@ STYLE: dict[Any, Any] = {
 }
 
 
+def extras_text(options: dict[str, Any]) -> str:
+    """Return what the hidden layers have beside their activation, to be followed by more."""
+    batchnorm = "BatchNorm, " if options["batchnorm"] else ""
+    ratio = options["dropout"]
+    return batchnorm + ("" if ratio is None else f"dropout {ratio:g}, ")
+
+
 def draw_run(report: "RunReport") -> Figure:
     """Return the figure of a run; nothing global of matplotlib is touched."""
     with matplotlib.rc_context(matplotlib.rcParamsDefault), matplotlib.rc_context(STYLE):
@@ -51,7 +58,7 @@ def draw_run(report: "RunReport") -> Figure:
         plot_errors(right, report)
         options = report.options
         figure.suptitle(
-            f"{'-'.join(map(str, report.sizes))}, {options['activation']}, "
+            f"{'-'.join(map(str, report.sizes))}, {options['activation']}, {extras_text(options)}"
             f"{NAMES[options['optimizer']]} lr {options['lr']:g}, "
             f"batches of {options['batch_size']}, {options['dtype']}, {options['device']}, "
             f"seed {options['seed']}\n{report.title}",

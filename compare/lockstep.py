@@ -28,6 +28,8 @@ class ScratchStack:
         Of the same batch after the update, as the book records it.
     active : list of ndarray
         Which ReLU let what pass when the gradients were computed, a layer each, (B, units).
+    masks : list of ndarray
+        What dropout kept then, likewise.
     """
 
     def __init__(self, net: scratch.MultiLayerNet, optimizer: scratch.Optimizer) -> None:
@@ -37,12 +39,14 @@ class ScratchStack:
         self.grads: dict[str, Array] = {}
         self.loss = float("nan")
         self.active: list[NDArray[np.bool_]] = []
+        self.masks: list[NDArray[np.bool_]] = []
 
     def step(self, x: Array, t: NDArray[Any]) -> None:
         """Train on one batch."""
         self.grads = self.net.gradient(x, t)
         layers = self.net.layers.values()
         self.active = [~layer.mask for layer in layers if isinstance(layer, scratch.Relu)]
+        self.masks = [layer.mask for layer in layers if isinstance(layer, scratch.Dropout)]
         self.optimizer.update(self.net.params, self.grads)
         self.loss = self.net.loss(x, t)
 
@@ -50,11 +54,15 @@ class ScratchStack:
         """Return copies of what the optimiser remembers: {"v": {"W1": ...}}."""
         return _copies(self.optimizer.state(self.net.params))
 
+    def running(self) -> dict[str, Array]:
+        """Return copies of what BatchNorm remembers: {"running_mean1": ...}."""
+        return self.candidate.read_running()
+
 
 class CandidateStack:
     """A network of the user's with an optimiser of scratch; the attributes of ScratchStack.
 
-    What its ReLU let pass is not seen, and `active` stays empty.
+    What its ReLU let pass is not seen, and `active` stays empty; it has no BatchNorm or dropout.
     """
 
     def __init__(
@@ -66,6 +74,7 @@ class CandidateStack:
         self.grads: Mapping[str, Array] = {}
         self.loss = float("nan")
         self.active: list[NDArray[np.bool_]] = []
+        self.masks: list[NDArray[np.bool_]] = []
         candidate.write(params)
 
     def step(self, x: Array, t: NDArray[Any]) -> None:
@@ -82,6 +91,10 @@ class CandidateStack:
         """Return copies of what the optimiser remembers."""
         return _copies(self.optimizer.state(self.params))
 
+    def running(self) -> dict[str, Array]:
+        """Return nothing: there is no BatchNorm."""
+        return {}
+
 
 class TorchStack:
     """One network of `torch_ref` and its optimiser; the attributes are those of ScratchStack."""
@@ -96,6 +109,7 @@ class TorchStack:
         self._named = torch_ref.by_name(net)
         self._passed: list[Tensor] = []
         self.active: list[NDArray[np.bool_]] = []
+        self.masks: list[NDArray[np.bool_]] = []
         for layer in net.layers:
             if isinstance(layer, torch.nn.ReLU):
                 layer.register_forward_hook(lambda *call: self._passed.append(call[2].detach() > 0))
@@ -103,10 +117,14 @@ class TorchStack:
     def step(self, x: Tensor, t: Tensor) -> None:
         """Train on one batch."""
         self._passed.clear()
+        self.net.train()
         self.optimizer.zero_grad()
         self.net.loss(x, t).backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         self.active = [passed.cpu().numpy() for passed in self._passed]
+        dropouts = (layer for layer in self.net.layers if isinstance(layer, torch_ref.Dropout))
+        self.masks = [layer.mask.cpu().numpy() for layer in dropouts]
         self.optimizer.step()
+        self.net.eval()
         with torch.no_grad():
             self.loss = self.net.loss(x, t).item()
 
@@ -126,6 +144,10 @@ class TorchStack:
     def state(self) -> dict[str, dict[str, Array]]:
         """Return copies of what the optimiser remembers, likewise."""
         return torch_ref.state_of(self.name, self.net, self.optimizer)
+
+    def running(self) -> dict[str, Array]:
+        """Return copies of what BatchNorm remembers, likewise."""
+        return torch_ref.to_running(self.net)
 
 
 def _copies(state: Mapping[str, Mapping[str, Array]]) -> dict[str, dict[str, Array]]:

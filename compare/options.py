@@ -30,6 +30,8 @@ class Options:
     lr: float
     optimizer: str
     weight_decay: float
+    batchnorm: bool
+    dropout: float | None
     seed: int
     init: tuple[tuple[str, float | str], ...]
     activation: str
@@ -92,6 +94,17 @@ def parse_options(argv: Sequence[str] | None) -> Options:
         metavar="LAMBDA",
         help="of the term LAMBDA / 2 sum(W^2) in the loss",
     )
+    add(
+        "--batchnorm",
+        action="store_true",
+        help="BatchNorm before every activation, with PyTorch's numbers",
+    )
+    add(
+        "--dropout",
+        type=_share,
+        metavar="RATIO",
+        help="drop this share of the units after every activation, in training",
+    )
     add("--seed", type=at_least(0), default=0, metavar="N", help="of the weights and the batches")
     add(
         "--init",
@@ -136,6 +149,11 @@ def parse_options(argv: Sequence[str] | None) -> Options:
     twice = [label for label in labels if labels.count(label) > 1]
     if twice:
         raise InputError(f"--init: {twice[0]} is there twice; each initialisation once")
+    if given["batchnorm"] and given["batch_size"] < 2:
+        raise InputError("--batch-size 1: --batchnorm needs at least 2 samples, to have a variance")
+    for option in ("batchnorm", "dropout"):
+        if given[option] and not given["hidden"]:
+            raise InputError(f"--{option}: there is no hidden layer for it; give --hidden sizes")
     _see_that_it_fits(given["lr"], "--lr", given["dtype"])
     for _, rule in inits:
         if not isinstance(rule, str) and rule > 0:
@@ -173,6 +191,13 @@ def _positive(text: str) -> float:
     value = _number(text)
     if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f"expected a finite number above 0, not {text!r}")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"expected a share from 0 to below 1, not {text!r}")
     return value
 
 

@@ -44,6 +44,11 @@ def weight_rng(seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, 0])
 
 
+def dropout_rng(seed: int) -> np.random.Generator:
+    """Return a new generator of the draws that say which units dropout drops."""
+    return np.random.default_rng([seed, 2])
+
+
 def spaced_steps(steps: int) -> set[int]:
     """Return the steps that are judged by default: 0, 1, 3, 10, 30, 100, ... and the last."""
     spaced = {factor * 10**power for power in range(len(str(steps))) for factor in (1, 3)}

@@ -76,7 +76,8 @@ class Ledger:
         self.largest = max([self.largest, *powerful])
         judged = [j for j in gradients if j.verdict is not Verdict.INCONCLUSIVE]
         if step is not None and judged:
-            self.points[step] = max(judged, key=Judgement.rank)
+            # One without power, such as a bias before BatchNorm, is nothing but rounding.
+            self.points[step] = max(judged, key=lambda j: (j.fails, j.has_power, j.rank()))
         if not self.failing and first_failing(judgements):
             self.failing = judgements
 

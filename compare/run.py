@@ -39,6 +39,7 @@ from compare.subject import (
     optimiser_of,
     scratch_subject,
     subject_of,
+    torch_net,
     torch_optimizer,
 )
 from compare.threads import one_thread_each
@@ -58,10 +59,10 @@ def experiment(
     """
     subject = subject or scratch_subject(options, data.x.shape[1], CLASSES)
     dtype, device = getattr(torch, options.dtype), options.device
-    sizes, activation, decay = subject.sizes, subject.activation, subject.weight_decay_lambda
-    network = (sizes[0], sizes[1:-1], sizes[-1], activation)
+    sizes = subject.sizes
     plan = draw_plan(sizes, len(data.x), options.steps, options.batch_size, seed=options.seed)
-    reference = Reference(sizes, activation, decay, device=device)
+    network = (sizes, subject.activation, subject.weight_decay_lambda, subject.extras)
+    reference = Reference(*network, device=device)
     judged = {"auto": spaced_steps(options.steps), "every": range(options.steps), "none": ()}
     steps, given = judged[options.judge], data.judge()
 
@@ -69,9 +70,7 @@ def experiment(
     trials = []
     for label, std in options.init:
         ours = subject.stack(std, weight_rng(plan.seed), options)
-        twin = torch_ref.MultiLayerNet(
-            *network, std, decay, draws=plan.draws, dtype=dtype, device=device
-        )
+        twin = torch_net(subject, std, plan, dtype, device)
         theirs = TorchStack(twin, torch_optimizer(optimiser, twin.parameters()), optimiser.name)
         judging = reference, optimiser, steps, given, subject.convention
         trials.append(Trial(label, ours, theirs, *judging))

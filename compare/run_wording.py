@@ -52,7 +52,7 @@ def closest(init: "InitReport") -> Judgement | None:
     if first := first_failing(init.failing):
         return first
     probes = ("forward", "loss", "gradient")
-    judged = [j for j in init.worst.values() if j.probe in probes and j.norm and not j.stack]
+    judged = [j for j in init.worst.values() if j.probe in probes and j.has_power and not j.stack]
     return max(judged, key=lambda j: j.score, default=None)
 
 

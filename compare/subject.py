@@ -18,8 +18,13 @@ from compare.evaluation import PYTORCH, Convention
 from compare.lockstep import CandidateStack, ScratchStack
 from compare.optimiser import Optimiser
 from compare.options import HIDDEN, Options
+from compare.plan import Plan, dropout_rng
 from compare.progress import say
+from compare.reference import PLAIN, Extras
 from compare.remote import CandidateError, RemoteCandidate, file_and_name
+
+AS_TORCH = {"eps": 1e-5, "unbiased": True, "initial_var": 1.0}
+"""The arguments with which BatchNormalization of scratch computes what nn.BatchNorm1d does."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Subject:
         As printed and drawn.
     sizes : tuple of int
         Features, hidden units, classes.
-    activation, weight_decay_lambda, convention
+    activation, weight_decay_lambda, convention, extras
         What torch is given to compute the same.
     """
 
@@ -41,6 +46,7 @@ class Subject:
     activation: str
     weight_decay_lambda: float = 0.0
     convention: Convention = PYTORCH
+    extras: Extras = PLAIN
 
     def stack(
         self, std: float | str, rng: np.random.Generator, options: Options
@@ -53,9 +59,14 @@ class Subject:
     ) -> scratch.MultiLayerNet:
         first, *hidden, last = self.sizes
         dtype: Any = np.dtype(options.dtype)
-        return scratch.MultiLayerNet(
-            first, hidden, last, self.activation, std, self.weight_decay_lambda,
-            rng=rng, dtype=dtype,
+        plain = (first, hidden, last, self.activation, std, self.weight_decay_lambda)
+        if not self.extras:
+            return scratch.MultiLayerNet(*plain, rng=rng, dtype=dtype)
+        ratio = self.extras.dropout
+        return scratch.MultiLayerNetExtend(
+            *plain, ratio is not None, ratio or 0.0, self.extras.batchnorm,
+            batchnorm=AS_TORCH, inverted=True,
+            rng=rng, dropout_rng=dropout_rng(options.seed), dtype=dtype,
         )  # fmt: skip  # the book's arguments, then ours
 
 
@@ -101,7 +112,21 @@ def torch_optimizer(o: Optimiser, params: Iterable[Tensor]) -> torch.optim.Optim
 def scratch_subject(options: Options, features: int, classes: int) -> Subject:
     """Return the networks of scratch as the options say."""
     sizes = (features, *options.hidden, classes)
-    return Subject("scratch", sizes, options.activation, options.weight_decay)
+    extras = Extras(options.batchnorm, options.dropout)
+    decay = options.weight_decay
+    return Subject("scratch", sizes, options.activation, decay, extras=extras)
+
+
+def torch_net(
+    subject: Subject, std: float | str, plan: Plan, dtype: torch.dtype, device: str
+) -> torch_ref.MultiLayerNet:
+    """Return the network of torch_ref that computes what `subject` does, with the same weights."""
+    first, *hidden, last = subject.sizes
+    return torch_ref.MultiLayerNetExtend(
+        first, hidden, last, subject.activation, std, subject.weight_decay_lambda,
+        batchnorm=subject.extras.batchnorm, dropout=subject.extras.dropout,
+        draws=plan.draws, dropout_rng=dropout_rng(plan.seed), dtype=dtype, device=device,
+    )  # fmt: skip  # as scratch has them, then torch's
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 import torch_ref
-from compare.evaluation import PYTORCH, Convention, Evaluation, probe_of
+from compare.evaluation import PYTORCH, TRAINING, Convention, Evaluation, Mode, probe_of
 from compare.judge import judge_values
 from compare.judgement import Judgement, Rule, Verdict, judge_elements, judge_fact, judge_tensor
 from compare.lockstep import CandidateStack, ScratchStack, Side, TorchStack
@@ -28,9 +28,17 @@ Batch = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class Move(Update):
-    """What one stack did in one step: its update, and the loss after it."""
+    """What one stack did in one step: its update, and the loss after it.
+
+    Attributes
+    ----------
+    training, afterwards : Mode
+        In which gradients were computed, and the loss.
+    """
 
     loss: float = math.nan
+    training: Mode = TRAINING
+    afterwards: Mode = TRAINING
 
 
 @dataclass(frozen=True)
@@ -93,42 +101,52 @@ class Trial:
         self._state = self._read()
         self._previous: Step | None = None
         self._seen: set[int] = set()  # the steps that were judged, or could not be
+        self._due: set[int] = set()  # those to be judged in the place of one that could not be
         # The relative error that each gradient was allowed at the last judged step, and by any
         # rounding; parameters that drift apart by rounding bring the free run beyond the first.
         self._allowed: dict[str, float] = {}
         self._derived: dict[str, float] = {}
+        # Before BatchNorm, a bias has no effect; its gradient is 0, and rounding all there is.
+        self._vain = {f"b{i}" for i in range(1, len(reference.sizes) - 1)}
+        if not reference.extras.batchnorm:
+            self._vain = set()
         self.ledger.add([*given, *self._start()])
 
     def observe(self, number: int, ours: Side, theirs: Side) -> None:
         """Record the step that both stacks have just made, and judge it where that is due."""
         before, self._state = self._state, self._read()
         moves = [
-            Move(start, stack.grads, end, state, state_after, number + 1, stack.loss)
-            for stack, (start, state), (end, state_after) in zip(
+            Move(
+                start, stack.grads, end, state, state_after, number + 1, stack.loss,
+                Mode(True, running, stack.masks), Mode(False, running_after),
+            )
+            for stack, (start, state, running), (end, state_after, running_after) in zip(
                 (self.ours, self.theirs), before, self._state, strict=True
             )
-        ]
+        ]  # fmt: skip  # the update, then the loss and its circumstances
         step = Step(number, ours.batch, theirs.batch, *moves)
         self.trace.scratch.append(self.ours.loss)
         self.trace.torch.append(self.theirs.loss)
         errors = {
             name: _relative_error(step.ours.grads[name], theirs)
             for name, theirs in step.theirs.grads.items()
+            if name not in self._vain
         }
         stands_out = self._record_free_run(step, errors)
         if stands_out and self._previous and self.judged:
             self._judge(self._previous)
-        if number in self.judged or (stands_out and self.judged):
+        if number in self.judged or number in self._due or (stands_out and self.judged):
             self._judge(step)
-        shares = [errors[name] / allowed for name, allowed in self._allowed.items() if allowed]
+        allowed = self._allowed
+        shares = [error / allowed[name] for name, error in errors.items() if allowed.get(name)]
         self.trace.shares.append(max(shares, default=math.nan))
         self._previous = step
 
-    def _read(self) -> tuple[tuple[dict[str, Array], State], ...]:
-        """Return parameters and optimiser state of both stacks."""
+    def _read(self) -> tuple[tuple[dict[str, Array], State, dict[str, Array]], ...]:
+        """Return parameters, optimiser state and running statistics of both stacks."""
         return (
-            (self.candidate.read(), self.ours.state()),
-            (self.theirs.params(), self.theirs.state()),
+            (self.candidate.read(), self.ours.state(), self.ours.running()),
+            (self.theirs.params(), self.theirs.state(), self.theirs.running()),
         )
 
     def _start(self) -> list[Judgement]:
@@ -139,11 +157,13 @@ class Trial:
         pairs = [*product(params.values(), torch_arrays)]
         pairs += [(a, b) for a, b in product(params.values(), repeat=2) if a is not b]
         apart = not any(np.shares_memory(a, b) for a, b in pairs)
+        (start, _, running), (_, _, their_running) = self._state
         return [
             judge_fact("aliasing", "params", where, apart, "two parameters share one array"),
+            *(judge_elements("init", key, where, start[key], given[key], 0.0) for key in params),
             *(
-                judge_elements("init", key, where, self._state[0][0][key], given[key], 0.0)
-                for key in params
+                judge_elements("init", key, where, value, their_running[key], 0.0)
+                for key, value in running.items()
             ),
         ]
 
@@ -166,11 +186,12 @@ class Trial:
     def _judge(self, step: Step) -> None:
         if step.number not in self._seen:
             self._seen.add(step.number)
-            now = self.candidate.read()
+            now, running = self.candidate.read(), self.candidate.read_running()
             try:
                 judgements = [*self._judge_ours(step), *self._judge_theirs(step)]
             finally:
                 self.candidate.write(now)
+                self.candidate.write_running(running)
             self.ledger.add(judgements, step.number)
 
     def _judge_ours(self, step: Step) -> list[Judgement]:
@@ -178,15 +199,36 @@ class Trial:
         where, move, (x, t) = f"step {step.number}", step.ours, step.batch
         same_data = _same_samples(step.batch, step.reference_batch)
         detail = "holds other samples or targets than the plan says"
-        data = judge_fact("data", "batch", where, same_data, detail)
+        data = [judge_fact("data", "batch", where, same_data, detail)]
+        if move.training.masks:
+            masks = zip(move.training.masks, step.theirs.training.masks, strict=True)
+            same_masks = all(np.array_equal(a, b) for a, b in masks)
+            detail = "are other ones than the plan says"
+            data.append(judge_fact("data", "dropout masks", where, same_masks, detail))
 
-        e = self.reference.evaluate(move.before, x, t, self.convention)
+        mode = replace(move.training, masks=step.theirs.training.masks)
+        e = self.reference.evaluate(move.before, x, t, self.convention, mode)
         rule = self.rule(e)
         keep = ~kink_rows(e, rule.derived.rounding)
         if not e.is_finite:
-            return [data, _not_judged(where, "the reference is not finite")]
+            return [*data, _not_judged(where, "the reference is not finite")]
+        if self.reference.extras:
+            # The network cannot be asked again: it would draw other masks, and BatchNorm makes
+            # every row depend on every other. So the step is taken as it was, or the next one.
+            if not keep.all():
+                self._due.add(step.number + 1)
+                return [*data, _not_judged(where, "a row is on a ReLU's edge")]
+            self._allowed = _relative_allowed(rule, e)
+            self._derived = _relative_allowed(rule.derived, e)
+            actual = {**move.grads, **move.afterwards.running}
+            return [
+                *data,
+                *judge_values(actual, e, rule, where),
+                *judge_update(self.optimiser, move, where),
+                *self._judge_loss(step, where),
+            ]
         if not keep.any():
-            return [data, _not_judged(where, "every row is on a ReLU's edge")]
+            return [*data, _not_judged(where, "every row is on a ReLU's edge")]
         self.candidate.write(move.before)
         grads: Mapping[str, Array] = move.grads
         own = []
@@ -202,7 +244,7 @@ class Trial:
         self._allowed = _relative_allowed(rule, e)
         self._derived = _relative_allowed(rule.derived, e)
         return [
-            data,
+            *data,
             *judge_values({**self.candidate.outputs(x), **grads}, e, rule, where),
             *own,
             *judge_update(self.optimiser, move, where),
@@ -225,12 +267,16 @@ class Trial:
 
     def _judge_loss(self, step: Step, where: str) -> list[Judgement]:
         """Judge the recorded loss, of the same batch after the update; if it is off, from where."""
-        e = self.reference.evaluate(step.ours.after, *step.batch, self.convention, gradients=False)
+        move = step.ours
+        e = self.reference.evaluate(
+            move.after, *step.batch, self.convention, move.afterwards, gradients=False
+        )
         rule = self.rule(e)
         loss = judge_values({"loss": step.ours.loss}, e, rule, where)
         if loss[0].verdict is Verdict.SAME:
             return loss
-        self.candidate.write(step.ours.after)
+        self.candidate.write(move.after)
+        self.candidate.write_running(move.afterwards.running)
         forward = judge_values(self.candidate.outputs(step.batch[0]), e, rule, where)
         return [j for j in forward if j.verdict is not Verdict.SAME] + loss
 
@@ -242,12 +288,12 @@ class Trial:
         """
         where, move = f"step {step.number}", step.theirs
         x, t = (part.cpu().numpy() for part in step.reference_batch)
-        e = self.again.evaluate(move.before, x, t)
+        e = self.again.evaluate(move.before, x, t, mode=move.training)
         if not e.is_finite:
             return []
-        after = self.again.evaluate(move.after, x, t, gradients=False)
+        after = self.again.evaluate(move.after, x, t, mode=move.afterwards, gradients=False)
         judgements = [
-            *_judge_again(move.grads, e, self.dtype, where),
+            *_judge_again({**move.grads, **move.afterwards.running}, e, self.dtype, where),
             *judge_update(self.their_optimiser, move, where),
             *_judge_again({"loss": move.loss}, after, self.dtype, where),
         ]
@@ -276,8 +322,12 @@ def _judge_again(
 
 def distinct_units(params: Mapping[str, Array]) -> list[int]:
     """Return how many units of each layer differ from each other in weights or bias."""
-    layers = range(1, len(params) // 2 + 1)
-    units = [np.vstack([params[f"W{i}"], params[f"b{i}"]]).T + 0.0 for i in layers]  # -0 is 0
+    layers = range(1, sum(key.startswith("W") for key in params) + 1)
+    names = [[f"{letter}{i}" for letter in ("W", "b", "gamma", "beta")] for i in layers]
+    units = [
+        np.vstack([params[name] for name in of_layer if name in params]).T + 0.0  # -0 is 0
+        for of_layer in names
+    ]
     return [len({unit.tobytes() for unit in of_layer}) for of_layer in units]
 
 

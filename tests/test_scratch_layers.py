@@ -101,7 +101,9 @@ def test_softmax_with_loss_is_cross_entropy(rng, dtype, rows, scale, one_hot):
     onehot = np.eye(classes)[t]
     dlogits = layer.backward()
     assert np.linalg.norm(dlogits * rows - (layer.y - onehot)) <= SAFETY * r.u * np.sqrt(rows)
-    assert np.linalg.norm(layer.y - (e.dz[0] * rows + onehot)) <= r.allowed(r.named["probabilities"])
+    assert np.linalg.norm(layer.y - (e.dz[0] * rows + onehot)) <= r.allowed(
+        r.named["probabilities"]
+    )
     assert dlogits.dtype == dtype
 
 
