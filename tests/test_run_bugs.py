@@ -234,14 +234,14 @@ def shared_memory(patch):
         right(self, *arguments, **options)
         nets.append(self)
 
-    class Sharing(torch_ref.MultiLayerNet):
+    class Sharing(torch_ref.MultiLayerNetExtend):
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options)
             for i, linear in enumerate(self.linears() if nets else [], start=1):
                 linear.weight.data = torch.from_numpy(nets[-1].params[f"W{i}"]).T
 
     patch.setattr(MultiLayerNet, "__init__", init)
-    patch.setattr(torch_ref, "MultiLayerNet", Sharing)
+    patch.setattr(torch_ref, "MultiLayerNetExtend", Sharing)
 
 
 # the loop around torch, and what happens late
