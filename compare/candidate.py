@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from itertools import combinations, pairwise, product
 from typing import Any, Protocol
 
@@ -9,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.evaluation import layer_of
+from compare.modes import Extended, Found
 
 Array = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
 Targets = NDArray[np.integer[Any]]
 ONE_HOT, LABELS = "one-hot", "labels"
-RUNNING = ("running_mean", "running_var")
-"""What BatchNorm remembers, under the names of the book and of PyTorch."""
 
 
 class Network(Protocol):
@@ -54,9 +54,10 @@ class Candidate:
         self.net = net
         self.weight_decay_lambda = getattr(net, "weight_decay_lambda", None)
         self.params = _network_order(net.params)
-        self.normalizations = _normalizations(net)
         self.sizes = _sizes(self.params)
         self.dtype = next(iter(self.params.values())).dtype
+        hidden = len(self.sizes) - 2
+        self._extended = Extended(net, hidden, batchnorm="gamma1" in self.params)
         self.targets = LABELS
         self.spoiled: list[str] = []
         self.not_judged = ""
@@ -76,23 +77,35 @@ class Candidate:
         """Return copies of the parameters."""
         return {key: value.copy() for key, value in self.params.items()}
 
-    def write_running(self, running: Mapping[str, Array]) -> None:
-        """Give the layers of BatchNorm copies of running_mean1, running_var1, ..."""
-        for i, layer in enumerate(self.normalizations, start=1):
-            for name in RUNNING:
-                setattr(layer, name, running[f"{name}{i}"].copy())
+    @property
+    def found(self) -> Found:
+        """What the network has beside Affine and activations."""
+        return self._extended.found
 
-    def read_running(self) -> dict[str, Array]:
-        """Return copies of them."""
-        return {
-            f"{name}{i}": np.array(getattr(layer, name))
-            for i, layer in enumerate(self.normalizations, start=1)
-            for name in RUNNING
-        }
+    def write_running(self, running: Mapping[str, Any]) -> None:
+        """Give BatchNorm running_mean1, running_var1, ..., from which each call then starts."""
+        self._extended.write_running(running)
 
-    def loss(self, x: Array, t: Targets) -> float:
+    def read_running(self) -> dict[str, Any]:
+        """Return copies of what BatchNorm remembers now."""
+        return self._extended.read_running()
+
+    def masks(self) -> list[NDArray[np.bool_]]:
+        """Return what dropout kept in the last call, a mask for each hidden layer."""
+        return self._extended.masks()
+
+    def without_dropout(self, reason: str) -> dict[str, Any]:
+        """Set the ratio of dropout to 0; return the fields of `found`."""
+        self._extended.without_dropout(reason)
+        return asdict(self.found)
+
+    def restore(self) -> None:
+        """Put back what BatchNorm, dropout and their modes came with."""
+        self._extended.restore()
+
+    def loss(self, x: Array, t: Targets, *, training: bool = True) -> float:
         """Return the loss of the batch, as a float."""
-        return _number(self._call("loss", x, t))
+        return _number(self._call("loss", x, t, training=training))
 
     def gradient(self, x: Array, t: Targets) -> dict[str, Float64]:
         """Return copies of the gradients, by the names of the parameters."""
@@ -116,16 +129,16 @@ class Candidate:
     def after_other(self, before: str, other: Array, method: str, x: Array, t: Targets) -> Any:
         """Return loss or gradient of `x`, in the array in which `before` was just given `other`."""
         held, targets = other.copy(), self.given(t)
-        _quietly(getattr(self.net, before), held, targets)
+        self._ask_net(before, held, targets)
         held[...] = x
-        result = _quietly(getattr(self.net, method), held, targets)
+        result = self._ask_net(method, held, targets)
         return _number(result) if method == "loss" else self._grads(result)
 
     def given(self, t: Targets) -> Targets:
         """Return a copy of the targets in the form that the network takes."""
         return np.eye(self.sizes[-1], dtype=int)[t] if self.targets == ONE_HOT else t.copy()
 
-    def outputs(self, x: Array) -> dict[str, Array]:
+    def outputs(self, x: Array, *, training: bool = False) -> dict[str, Array]:
         """Return what can be seen of the forward pass: z1, a1, ..., and what `predict` returns.
 
         The layers in between are visible in networks that keep them as the book does, in a dict
@@ -135,7 +148,7 @@ class Candidate:
         if predict is None:
             return {}
         copy = x.copy()
-        returned = _quietly(predict, copy)
+        returned = self._ask_net("predict", copy, training=training)
         self._look("predict", x, copy)
         if not _is_numbers(returned, (len(x), self.sizes[-1])):
             kind = _kind(returned)
@@ -144,11 +157,15 @@ class Candidate:
         predicted = np.array(returned, dtype=np.float64)
         layers = list(getattr(self.net, "layers", {}).values()) if self._has_book_layers() else []
         seen: dict[str, Array] = {}
-        if len(layers) == 2 * len(self.sizes) - 3:
+        found = self.found
+        kinds = f"z{'n' * found.batchnorm}a{'d' * (found.ratio is not None)}"
+        if len(layers) == len(kinds) * (len(self.sizes) - 2) + 1:
             value: Any = x.copy()
+            self._extended.begin(training=training)
             for i, layer in enumerate(layers):
-                value = _quietly(layer.forward, value)
-                seen[f"{'za'[i % 2]}{i // 2 + 1}"] = np.array(value, dtype=np.float64)
+                value = _quietly(self._extended.told, layer.forward, value, training=training)
+                name = f"{kinds[i % len(kinds)]}{i // len(kinds) + 1}"
+                seen[name] = np.array(value, dtype=np.float64)
             last = seen.popitem()[1]
             if not np.array_equal(last, predicted, equal_nan=True):
                 seen = {}
@@ -158,10 +175,14 @@ class Candidate:
         layers = getattr(self.net, "layers", None)
         return isinstance(layers, Mapping) and all(hasattr(v, "forward") for v in layers.values())
 
-    def _call(self, method: str, x: Array, t: Targets) -> Any:
+    def _ask_net(self, method: str, *arguments: Any, training: bool = True) -> Any:
+        function = getattr(self.net, method)
+        return _quietly(self._extended.call, function, *arguments, training=training)
+
+    def _call(self, method: str, x: Array, t: Targets, *, training: bool = True) -> Any:
         given = x, self.given(t)
         copies = tuple(array.copy() for array in given)
-        result = _quietly(getattr(self.net, method), *copies)
+        result = self._ask_net(method, *copies, training=training)
         for before, after in zip(given, copies, strict=True):
             self._look(method, before, after)
         return result
@@ -176,13 +197,6 @@ class Candidate:
             expected = ", ".join(self.params)
             raise TypeError(f"gradient(x, t) returned {got}; expected a dict of {expected}")
         return {key: np.array(grads[key], dtype=np.float64) for key in self.params}
-
-
-def _normalizations(net: Any) -> list[Any]:
-    """Return the layers that keep running statistics as the book's do, in network order."""
-    layers = getattr(net, "layers", {})
-    layers = layers.values() if isinstance(layers, Mapping) else layers
-    return [layer for layer in layers if all(hasattr(layer, name) for name in RUNNING)]
 
 
 def _number(returned: Any) -> float:
@@ -207,11 +221,11 @@ def _kind(value: Any) -> str:
     return type(value).__name__
 
 
-def _quietly(function: Callable[..., Any], *args: Any) -> Any:
+def _quietly(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """Call; overflow in somebody's network is for the judge to find, not for the console."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return function(*args)
+        return function(*args, **options)
 
 
 def _network_order(params: Any) -> dict[str, Array]:

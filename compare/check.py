@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from compare.candidate import LABELS, ONE_HOT, Candidate, Network
 from compare.containment import contained
+from compare.evaluation import layer_of
 from compare.examination import ACTIVATIONS, Examination
 from compare.remote import RemoteCandidate
 from compare.report import Report
@@ -90,6 +91,7 @@ def check_network(
             return _examine(candidate, decay, seed, activation, targets, batch, init)[1]
     finally:
         candidate.write(own)
+        candidate.restore()
 
 
 def check_candidate(
@@ -198,4 +200,10 @@ def _own_batch(
         )
     if target.min() < 0 or target.max() >= classes:
         raise ValueError(f"t has targets outside 0 to {classes - 1}")
-    return Stimulus(f"your batch of {len(data)} rows", own, data, target.astype(np.int64))
+    # Before the first batch, the book's running statistics are None: those of no batch, then.
+    running = {
+        key: np.full_like(own[f"b{layer_of(key)}"], float("var" in key)) if value is None else value
+        for key, value in candidate.read_running().items()
+    }
+    name, labels = f"your batch of {len(data)} rows", target.astype(np.int64)
+    return Stimulus(name, own, data, labels, running)

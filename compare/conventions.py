@@ -11,6 +11,9 @@ import numpy as np
 from compare.evaluation import PYTORCH, Convention, Evaluation
 from compare.judgement import Judgement, Verdict
 
+ANY = "any"
+"""Where a convention shows that is one of the forward pass, or of what is remembered."""
+
 Judge = Callable[[Convention, str | None], list[Judgement]]
 
 
@@ -37,8 +40,31 @@ FORMS = {
 }
 
 
-def catalogue(epsilons: Iterable[float] = EPSILONS) -> Iterator[Entry]:
+VARIANCE_EPSILONS = (1e-6, 1e-7, 1e-8, 1e-3, 1e-4, 1e-9, 1e-10, 1e-12)
+"""What people add to a variance; the first is the book's 10e-7."""
+
+SHARES = (0.01, 0.001, 0.05, 0.2, 0.5, 0.9, 0.99)
+"""What people let running statistics take of a batch."""
+
+
+def catalogue(
+    epsilons: Iterable[float] = EPSILONS, *, batchnorm: bool = False, dropout: bool = False
+) -> Iterator[Entry]:
     """Yield the conventions, those of the log with each of `epsilons`."""
+    for epsilon in VARIANCE_EPSILONS if batchnorm else ():
+        number = f"{epsilon:g}".replace("e-0", "e-")
+        source = ", as in the book" if epsilon == VARIANCE_EPSILONS[0] else ""
+        text = f"BatchNorm adds {number} to the variance{source}; PyTorch's is 1e-5"
+        yield Entry(text, ANY, {"variance_epsilon": epsilon})
+    if batchnorm:
+        text = "the running variance is that of B rows, as in the book; PyTorch's of B - 1"
+        yield Entry(text, ANY, {"unbiased": False})
+    for share in SHARES if batchnorm else ():
+        text = f"running statistics take {share:g} of each batch; PyTorch's 0.1"
+        yield Entry(text, ANY, {"share": share})
+    if dropout:
+        text = "dropout scales by 1 - ratio afterwards, as in the book; PyTorch's in training"
+        yield Entry(text, ANY, {"inverted": False})
     yield Entry("ReLU'(0) is 1; PyTorch's is 0", "gradient", {"relu_at_zero": 1})
     text = "loss and gradient are sums over the batch, not means"
     yield Entry(text, "loss", {"mean": False})
@@ -73,7 +99,11 @@ def _rounded(epsilon: float) -> float:
 
 
 def recognise(
-    judge: Judge, epsilons: Iterable[float] = ()
+    judge: Judge,
+    epsilons: Iterable[float] = (),
+    *,
+    batchnorm: bool = False,
+    dropout: bool = False,
 ) -> tuple[list[Judgement], list[str], Convention]:
     """Return the judgements under the conventions that the candidate follows, their names, and all
     of them as one Convention.
@@ -88,8 +118,11 @@ def recognise(
         Takes a Convention and the name of a stimulus, or None for all; returns the judgements.
     epsilons : sequence of float
         To be tried beside those of the catalogue, and before them.
+    batchnorm, dropout : bool
+        What the network has.
     """
-    entries = [*catalogue(dict.fromkeys((*epsilons, *EPSILONS)))]
+    known = dict.fromkeys((*epsilons, *EPSILONS))
+    entries = [*catalogue(known, batchnorm=batchnorm, dropout=dropout)]
     convention, names = PYTORCH, list[str]()
     judgements = judge(convention, None)
     while entry := _next(entries, judge, convention, judgements):
@@ -104,17 +137,21 @@ def _next(
 ) -> Entry | None:
     """Return the first entry that explains something more."""
     off = _off(judgements)
-    # Every convention is one of loss and gradient: it shows where the forward pass is right.
+    # A convention of loss and gradient shows where the forward pass is right.
     spoilt = {where for where, probe, _ in off if probe == "forward"}
     for entry in entries:
         trial = replace(convention, **entry.change)
-        places = sorted(
-            where for where, probe, _ in off if probe == entry.probe and where not in spoilt
-        )
-        if not places or trial == convention:
+        if trial == convention:
             continue
-        here = {item for item in off if item[0] == places[0]}
-        if _off(judge(trial, places[0])) < here and _off(judge(trial, None)) < off:
+        if entry.probe == ANY:
+            places = sorted({where for where, _, _ in off})
+        else:
+            right_before = (w for w, probe, _ in off if probe == entry.probe and w not in spoilt)
+            places = sorted(right_before)[:1]
+        if any(
+            _off(judge(trial, place)) < {item for item in off if item[0] == place}
+            for place in places
+        ) and (_off(judge(trial, None)) < off):
             return entry
     return None
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compare.candidate import Candidate
-from compare.conventions import capped, recognise
-from compare.evaluation import PYTORCH, Convention, Evaluation
+from compare.conventions import VARIANCE_EPSILONS, capped, recognise
+from compare.evaluation import PYTORCH, TRAINING, Convention, Evaluation, Mode
 from compare.first_look import GIVEN, OFF_SLOPE, first_call, shared_arrays, slopes_text
 from compare.initialisation import init_text, judge_init, name_rule
 from compare.judge import judge_values
@@ -21,8 +22,9 @@ from compare.judgement import (
     judge_tensor,
     overall,
 )
-from compare.reference import Reference
+from compare.reference import Extras, Reference
 from compare.report import Report
+from compare.rounding import kink_rows
 from compare.rules import Derived, RuleOf, rule_of
 from compare.stimuli import Stimuli, Stimulus, without_kink_rows
 
@@ -32,11 +34,15 @@ ACTIVATIONS = ("relu", "sigmoid", "tanh")
 
 @dataclass(frozen=True)
 class Response:
-    """What the network gave for a stimulus, and what it raised, if it did."""
+    """What the network gave for a stimulus in a mode, what it raised, if it did, and which running
+    statistics it moved that should stay.
+    """
 
     stimulus: Stimulus
     actual: dict[str, Any]
     raised: str = ""
+    mode: Mode = TRAINING
+    moved: tuple[str, ...] = ()
 
 
 class Examination:
@@ -57,8 +63,11 @@ class Examination:
     ) -> None:
         self.candidate = candidate
         self.weight_decay_lambda = weight_decay_lambda
-        self.stimuli = Stimuli(candidate.sizes, candidate.dtype, rng)
+        batchnorm = candidate.found.batchnorm
+        self.stimuli = Stimuli(candidate.sizes, candidate.dtype, rng, batchnorm=batchnorm)
         self.convention = PYTORCH
+        # Of a network that cannot be told, in which mode loss and predict are.
+        self.untold: bool | None = None
 
     def run(
         self,
@@ -70,8 +79,9 @@ class Examination:
         """Examine the network, with a batch of the user's own beside the stimuli if given."""
         given = self.candidate.read()
         plain = self.stimuli.plain()
-        self.candidate.write(plain.params)
+        self._show(plain)
         first_call(self.candidate, plain, targets)
+        self._see_masks(plain)
         found = self._identify(plain, activation)
         reference = self._reference(found[0])
         facts = [] if init is None else judge_init(given, init)
@@ -81,7 +91,7 @@ class Examination:
         slopes = slopes_text(self.candidate, plain)
 
         stimuli, not_judged = self._stimuli(reference, batch)
-        responses = [self._respond(stimulus) for stimulus in stimuli]
+        responses = [r for stimulus in stimuli for r in self._respond(stimulus)]
 
         rule = rule_of(reference, self.candidate.dtype)
 
@@ -90,7 +100,10 @@ class Examination:
             return [j for r in here for j in self._judge(r, reference, rule, convention)]
 
         epsilons = self._epsilons(responses, reference)
-        judgements, conventions, self.convention = recognise(judge, epsilons)
+        extras = reference.extras
+        judgements, conventions, self.convention = recognise(
+            judge, epsilons, batchnorm=extras.batchnorm, dropout=extras.dropout is not None
+        )
         facts.append(self._purity())
         verdict = overall([*facts, *judgements])
         if verdict is Verdict.SAME and conventions and slopes.startswith(OFF_SLOPE):
@@ -107,11 +120,43 @@ class Examination:
             not_judged=not_judged,
         )
 
+    def _show(self, stimulus: Stimulus) -> None:
+        """Put the network into the state of a stimulus."""
+        self.candidate.write(stimulus.params)
+        if self.candidate.found.remembers:
+            self.candidate.write_running(stimulus.running)
+
+    def _see_masks(self, plain: Stimulus) -> None:
+        """See that the masks of dropout can be read; else do without it."""
+        candidate = self.candidate
+        if candidate.found.ratio is None:
+            return
+        candidate.gradient(plain.x, plain.t)
+        expected = [(len(plain.x), units) for units in candidate.sizes[1:-1]]
+        try:
+            readable = [mask.shape for mask in candidate.masks()] == expected
+        except (AttributeError, RuntimeError):  # of the network, or of its process
+            readable = False
+        if not readable:
+            candidate.without_dropout("its masks cannot be read")
+
+    def _mode(self, stimulus: Stimulus, *, training: bool) -> Mode:
+        """Return the mode of the call just made."""
+        found = self.candidate.found
+        masks = self.candidate.masks() if training and found.ratio is not None else ()
+        return Mode(training, stimulus.running, masks)
+
+    def _told(self, *, training: bool) -> bool:
+        """Return the mode that loss and predict are in when told this one."""
+        return training if self.untold is None else self.untold
+
     def _identify(self, plain: Stimulus, activation: str | None) -> tuple[str, tuple[str, ...]]:
         """Return the activation, and what was found about the network, by its forward alone."""
         candidate = self.candidate
-        predicted = candidate.outputs(plain.x).get("logits")
-        actual: dict[str, Any] = {"loss": candidate.loss(plain.x, plain.t)}
+        extended = candidate.found
+        modes = (not extended,) if extended.can_switch or not extended else (False, True)
+        predicted = candidate.outputs(plain.x, training=modes[0]).get("logits")
+        actual: dict[str, Any] = {"loss": candidate.loss(plain.x, plain.t, training=modes[0])}
         if predicted is not None:
             actual = {"logits": predicted}
             if ((predicted >= 0) & (predicted <= 1)).all():
@@ -120,11 +165,18 @@ class Examination:
                 actual["log-probabilities"] = predicted
         trials = []
         for trial in (activation,) if activation else ACTIVATIONS:
-            e = self._reference(trial).evaluate(plain.params, plain.x, plain.t)
-            for judgement in judge_values(actual, e, self._derived(e), plain.name):
-                trials.append((judgement.score, trial, judgement.name))
-        score, name, form = min(trials)
-        found = [f"targets as {candidate.targets}"]
+            reference = self._reference(trial)
+            for training, convention in product(modes, self._forward_conventions()):
+                mode = self._mode(plain, training=training)
+                e = reference.evaluate(plain.params, plain.x, plain.t, convention, mode)
+                for judgement in judge_values(actual, e, self._derived(e), plain.name):
+                    if judgement.name in actual:
+                        trials.append((judgement.score, trial, judgement.name, training))
+        score, name, form, training = min(trials)
+        found = [f"targets as {candidate.targets}", *self._found_beside()]
+        if len(modes) > 1:
+            self.untold = training
+            found.append(f"loss and predict {'in' if training else 'after'} training")
         if len(candidate.sizes) > 2 and not activation:
             nearest = "" if score <= 1 else " (the nearest of relu, sigmoid, tanh)"
             found.insert(0, f"activation {name}{nearest}")
@@ -139,6 +191,24 @@ class Examination:
             found.append("weight_decay_lambda 0: weight decay is not judged")
         return name, tuple(found)
 
+    def _forward_conventions(self) -> list[Convention]:
+        """Return those under which the forward pass of the network may be another one."""
+        found = self.candidate.found
+        epsilons = (PYTORCH.variance_epsilon, *VARIANCE_EPSILONS) if found.batchnorm else (1e-5,)
+        scalings = (True, False) if found.ratio is not None else (True,)
+        return [
+            replace(PYTORCH, variance_epsilon=epsilon, inverted=inverted)
+            for epsilon, inverted in product(epsilons, scalings)
+        ]
+
+    def _found_beside(self) -> list[str]:
+        """Return what there is beside Affine and activations, for the report."""
+        found = self.candidate.found
+        text = ["BatchNorm"] if found.batchnorm else []
+        if found.ratio is not None:
+            text.append(f"dropout {found.ratio:g}, judged with the masks that the network draws")
+        return [*text, *found.remarks]
+
     def _follows_params(self, plain: Stimulus, reference: Reference) -> Judgement:
         """See that each weight is read: a change of it changes the loss where it should.
 
@@ -148,8 +218,10 @@ class Examination:
 
         def losses(params: Mapping[str, Array]) -> tuple[float, Evaluation]:
             self.candidate.write(params)
-            e = reference.evaluate(params, plain.x, plain.t, gradients=False)
-            return self.candidate.loss(plain.x, plain.t), e
+            loss = self.candidate.loss(plain.x, plain.t)
+            mode = self._mode(plain, training=self._told(training=True))
+            e = reference.evaluate(params, plain.x, plain.t, mode=mode, gradients=False)
+            return loss, e
 
         ours, theirs = losses(plain.params)
         allowed = self._derived(theirs).allowed("loss")
@@ -168,7 +240,9 @@ class Examination:
     def _stateless(self, plain: Stimulus, reference: Reference) -> Judgement:
         """See that nothing is left over from a call with other data, in the same array or not."""
         candidate, x, t = self.candidate, plain.x, plain.t
-        rule = self._derived(reference.evaluate(plain.params, x, t))
+        candidate.gradient(x, t)
+        mode = self._mode(plain, training=True)
+        rule = self._derived(reference.evaluate(plain.params, x, t, mode=mode))
         other = np.asarray(x[::-1] / 2)
         wrong = []
         for method, before in (("gradient", "loss"), ("loss", "gradient")):
@@ -207,35 +281,85 @@ class Examination:
         return [*stimuli, kept], ()
 
     def _reference(self, activation: str) -> Reference:
-        return Reference(self.candidate.sizes, activation, self.weight_decay_lambda)
+        found = self.candidate.found
+        extras = Extras(found.batchnorm, found.ratio)
+        return Reference(self.candidate.sizes, activation, self.weight_decay_lambda, extras)
 
     def _derived(self, e: Evaluation) -> Derived:
         return Derived(e, self.candidate.dtype)
 
-    def _respond(self, stimulus: Stimulus) -> Response:
-        """Run the network on a stimulus; what it raises, now that a plain call worked, counts."""
+    def _respond(self, stimulus: Stimulus) -> list[Response]:
+        """Run the network on a stimulus; what it raises, now that a plain call worked, counts.
+
+        One that computes otherwise in training and afterwards is run in both modes.
+        """
+        found = self.candidate.found
+        if not found:
+            return self._responses(stimulus, training=True)
+        modes = [True, False]
+        if found.batchnorm and len(stimulus.x) == 1:
+            modes = [False]  # a batch of 1 has no variance
+        if found.batchnorm and not found.remembers:
+            modes = [True]
+        named = {True: "train", False: "eval"}
+        return [
+            response
+            for training in modes
+            if training or self.untold is not True
+            for response in self._responses(
+                replace(stimulus, name=f"{stimulus.name}, {named[training]}"), training=training
+            )
+        ]
+
+    def _responses(self, stimulus: Stimulus, *, training: bool) -> list[Response]:
+        """Run it in one mode: two responses where gradients are those of other masks."""
         candidate, x, t = self.candidate, stimulus.x, stimulus.t
-        actual: dict[str, Any] = {}
+        responses = [Response(stimulus, {}, mode=Mode(training, stimulus.running))]
         try:
-            candidate.write(stimulus.params)
-            actual |= candidate.outputs(x)
-            actual["loss"] = candidate.loss(x, t)
-            actual |= candidate.gradient(x, t)
+            self._show(stimulus)
+            if self._told(training=training) == training:
+                responses[-1].actual.update(candidate.outputs(x, training=training))
+                responses[-1].actual["loss"] = candidate.loss(x, t, training=training)
+                mode = self._mode(stimulus, training=training)
+                responses = [replace(responses[0], mode=mode)]
+            if training:
+                grads = candidate.gradient(x, t)
+                mode = self._mode(stimulus, training=True)
+                pairs = zip(mode.masks, responses[-1].mode.masks, strict=False)
+                if not responses[-1].mode.masks or all(np.array_equal(a, b) for a, b in pairs):
+                    responses = [replace(responses[0], mode=mode)]
+                else:
+                    responses.append(Response(stimulus, {}, mode=mode))
+                responses[-1].actual.update(grads)
+            if training and candidate.found.remembers:
+                responses[-1].actual.update(candidate.read_running())
+            elif candidate.found.remembers:
+                after = candidate.read_running()
+                moved = [k for k, v in stimulus.running.items() if not np.array_equal(v, after[k])]
+                responses = [replace(responses[0], moved=tuple(moved))]
             changed = candidate.changed_since(stimulus.params)
         except (Exception, SystemExit) as error:
-            return Response(stimulus, actual, f"raised {type(error).__name__}: {error}")
+            raised = f"raised {type(error).__name__}: {error}"
+            return [*responses[:-1], replace(responses[-1], raised=raised)]
         candidate.spoiled += [f"a call changed {key}" for key in changed]
-        return Response(stimulus, actual)
+        return responses
 
     def _judge(
         self, r: Response, reference: Reference, rule: RuleOf, c: Convention
     ) -> list[Judgement]:
         """Judge a response; what follows from leaving the range under stress is a limit."""
         where = r.stimulus.name
-        e = reference.evaluate(r.stimulus.params, r.stimulus.x, r.stimulus.t, c)
-        judgements = judge_values(r.actual, e, rule(e), where)
+        s, gradients = r.stimulus, r.mode.training
+        e = reference.evaluate(s.params, s.x, s.t, c, r.mode, gradients=gradients)
+        ruled = rule(e)
+        if reference.extras and kink_rows(e, ruled.derived.rounding).any():
+            detail = "a ReLU is on its edge, and no row can be left out"
+            return [Judgement("gradient", "all", where, Verdict.INCONCLUSIVE, detail=detail)]
+        judgements = judge_values(r.actual, e, ruled, where)
         if r.raised:
             judgements.insert(0, judge_fact("forward", "call", where, False, r.raised))
+        detail = "moves in eval mode"
+        judgements += [judge_fact("state", key, where, False, detail) for key in r.moved]
         first = first_failing(judgements)
         if r.stimulus.is_stress and first and first.verdict is Verdict.UNSTABLE:
             return [replace(j, is_limit=j.fails) for j in judgements]
@@ -249,7 +373,9 @@ class Examination:
             if r.stimulus.is_stress and "loss" in r.actual
             for epsilon in capped(
                 r.actual["loss"],
-                reference.evaluate(r.stimulus.params, r.stimulus.x, r.stimulus.t, gradients=False),
+                reference.evaluate(
+                    r.stimulus.params, r.stimulus.x, r.stimulus.t, mode=r.mode, gradients=False
+                ),
             )
         ]
 

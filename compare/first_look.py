@@ -31,8 +31,11 @@ def first_look(candidate: Candidate) -> str:
     ValueError
         It cannot be called.
     """
-    plain = Stimuli(candidate.sizes, candidate.dtype, np.random.default_rng(0)).plain()
+    rng, batchnorm = np.random.default_rng(0), candidate.found.batchnorm
+    plain = Stimuli(candidate.sizes, candidate.dtype, rng, batchnorm=batchnorm).plain()
     candidate.write(plain.params)
+    if candidate.found.remembers:
+        candidate.write_running(plain.running)
     first_call(candidate, plain)
     shared = list(shared_arrays(candidate, plain))
     spoiled = dict.fromkeys([*candidate.spoiled, *_changed(candidate, plain)])
@@ -84,9 +87,10 @@ def slopes_text(candidate: Candidate, plain: Stimulus) -> str:
 
     Along one random direction in each parameter. A network whose loss is another one than PyTorch's
     and whose gradients are the slopes of it may follow another definition; where they are not, one
-    of the two is wrong, whatever is meant. Nothing is said of float32, where rounding hides it.
+    of the two is wrong, whatever is meant. Nothing is said of float32, where rounding hides it, and
+    of a loss that may be that after training.
     """
-    if candidate.dtype != np.float64:
+    if candidate.dtype != np.float64 or (candidate.found and not candidate.found.can_switch):
         return ""
     rng = np.random.default_rng(0)
     given = candidate.gradient(plain.x, plain.t)

@@ -22,6 +22,8 @@ def serve(
     answer is ('returned', value, spoiled, not_judged) or ('raised', name of the error, text).
     """
     _settle(path, memory)
+    from dataclasses import asdict
+
     from threadpoolctl import threadpool_limits
 
     from compare.candidate import Candidate
@@ -57,6 +59,7 @@ def serve(
         "remarks": source.remarks,
         "weight_decay_lambda": getattr(net, "weight_decay_lambda", None),
         "params": candidate.read(),
+        "found": asdict(candidate.found),
     }
     process = os.getpid()
     with threadpool_limits(1, user_api="blas"):
@@ -66,12 +69,12 @@ def serve(
                 os._exit(0)  # a fork of the candidate's, which must not answer too
             connection.send(answer)
             try:
-                method, targets, arguments = connection.recv()
+                method, targets, arguments, options = connection.recv()
             except EOFError:
                 return
             candidate.targets = targets
             try:
-                value = getattr(candidate, method)(*arguments)
+                value = getattr(candidate, method)(*arguments, **options)
                 spoiled, candidate.spoiled = candidate.spoiled, []
                 answer = ("returned", value, spoiled, candidate.not_judged)
             except BaseException as error:

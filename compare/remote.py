@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from compare.candidate import LABELS, Array, Candidate, Float64, Targets
 from compare.errors import InputError
 from compare.host import IMPORT_LIMIT, serve
+from compare.modes import Found
 from compare.source import SIZES
 
 BUILD_LIMIT = 30.0
@@ -92,6 +94,7 @@ class RemoteCandidate(Candidate):
         self.spoiled: list[str] = []
         self.not_judged = ""
         self.output = "logits"
+        self._found = Found(**built["found"])
 
     def __enter__(self) -> "RemoteCandidate":
         return self
@@ -129,17 +132,44 @@ class RemoteCandidate(Candidate):
         """Return copies of the parameters."""
         return self._ask("read")  # type: ignore[no-any-return]  # as Candidate returns it
 
-    def loss(self, x: Array, t: Targets) -> float:
+    @property
+    def found(self) -> Found:
+        """What the network has beside Affine and activations."""
+        return self._found
+
+    def write_running(self, running: Mapping[str, Any]) -> None:
+        """Give BatchNorm running_mean1, running_var1, ..., from which each call then starts."""
+        self._ask("write_running", dict(running))
+
+    def read_running(self) -> dict[str, Any]:
+        """Return copies of what BatchNorm remembers now."""
+        return self._ask("read_running")  # type: ignore[no-any-return]  # as above
+
+    def masks(self) -> list[NDArray[np.bool_]]:
+        """Return what dropout kept in the last call, a mask for each hidden layer."""
+        return self._ask("masks")  # type: ignore[no-any-return]  # as above
+
+    def without_dropout(self, reason: str) -> dict[str, Any]:
+        """Set the ratio of dropout to 0; return the fields of `found`."""
+        fields: dict[str, Any] = self._ask("without_dropout", reason)
+        self._found = Found(**fields)
+        return fields
+
+    def restore(self) -> None:
+        """Put back what BatchNorm, dropout and their modes came with."""
+        self._ask("restore")
+
+    def loss(self, x: Array, t: Targets, *, training: bool = True) -> float:
         """Return the loss of the batch, as a float."""
-        return float(self._ask("loss", x, t))
+        return float(self._ask("loss", x, t, training=training))
 
     def gradient(self, x: Array, t: Targets) -> dict[str, Float64]:
         """Return copies of the gradients, by the names of the parameters."""
         return self._ask("gradient", x, t)  # type: ignore[no-any-return]  # as above
 
-    def outputs(self, x: Array) -> dict[str, Array]:
+    def outputs(self, x: Array, *, training: bool = False) -> dict[str, Array]:
         """Return what can be seen of the forward pass."""
-        seen = self._ask("outputs", x)
+        seen = self._ask("outputs", x, training=training)
         return {self.output if name == "logits" else name: value for name, value in seen.items()}
 
     def after_other(self, before: str, other: Array, method: str, x: Array, t: Targets) -> Any:
@@ -178,11 +208,11 @@ class RemoteCandidate(Candidate):
         self._process.start()
         theirs.close()
 
-    def _ask(self, method: str, *arguments: Any) -> Any:
+    def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Return what the network gives; raise what it raises, under the same name."""
         answer: tuple[Any, ...]
         try:
-            self._connection.send((method, self.targets, arguments))
+            self._connection.send((method, self.targets, arguments, options))
         except OSError:
             answer = self._ended()
         else:

@@ -1,12 +1,13 @@
 """What a network is shown: parameters and batches under which mistakes become visible."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from compare.evaluation import Evaluation, Mode
 from compare.rounding import expected_rounding, kink_rows
 
 if TYPE_CHECKING:  # it imports torch, and batches can be drawn without
@@ -21,6 +22,9 @@ STRESS_MARGIN = 1e4
 """The least distance between the logits of a row in a stress stimulus. exp leaves float64 at 709
 and float32 at 88: far beyond both, and so that rows too lie further apart than that."""
 
+
+SMALL = 0.02
+"""What weights are multiplied with for a variance of 4e-4, of which an epsilon of 1e-5 is 1/40."""
 
 HUGE = 1e4
 """What the first weights are multiplied with where units saturate: see STRESS_MARGIN."""
@@ -38,6 +42,8 @@ class Stimulus:
         W1, b1, ... in the dtype of the candidate.
     x, t : ndarray (B, features), (B,)
         The batch.
+    running : mapping
+        running_mean1, running_var1, ..., from which BatchNorm starts.
     is_stress : bool
         Whether training never visits such a state, so that not being finite there is a limit of
         range and no mistake.
@@ -47,6 +53,7 @@ class Stimulus:
     params: Mapping[str, Array]
     x: Array
     t: NDArray[np.int64]
+    running: Mapping[str, Any] = field(default_factory=dict)
     is_stress: bool = False
 
 
@@ -61,12 +68,22 @@ class Stimuli:
         Of the candidate; parameters and data are rounded to it before anybody sees them.
     rng : numpy.random.Generator
         Source of all values.
+    batchnorm : bool
+        Whether there is gamma and beta to be drawn, and running statistics.
     """
 
-    def __init__(self, sizes: tuple[int, ...], dtype: DTypeLike, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        sizes: tuple[int, ...],
+        dtype: DTypeLike,
+        rng: np.random.Generator,
+        *,
+        batchnorm: bool = False,
+    ) -> None:
         self.sizes = sizes
         self.dtype = dtype
         self.rng = rng
+        self.batchnorm = batchnorm
         self._deck: list[int] = []
 
     def rows(self, wanted: int) -> int:
@@ -81,7 +98,21 @@ class Stimuli:
             W = np.sqrt(weight_gain / fan_in) * self.rng.standard_normal((fan_in, fan_out))
             params[f"W{i}"] = W.astype(self.dtype)
             params[f"b{i}"] = (bias_std * self.rng.standard_normal(fan_out)).astype(self.dtype)
+        for i, units in enumerate(self.sizes[1:-1] if self.batchnorm else (), start=1):
+            gamma = self.rng.uniform(0.5, 2, units) * self.rng.choice([-1, 1], units)
+            params[f"gamma{i}"] = gamma.astype(self.dtype)
+            params[f"beta{i}"] = (bias_std * self.rng.standard_normal(units)).astype(self.dtype)
         return params
+
+    def running(self, scale: float = 1.0) -> dict[str, Array]:
+        """Return random running statistics, of pre-activations of this size."""
+        running = {}
+        for i, units in enumerate(self.sizes[1:-1] if self.batchnorm else (), start=1):
+            mean = scale * self.rng.standard_normal(units) / 2
+            running[f"running_mean{i}"] = mean.astype(self.dtype)
+            var = scale**2 * self.rng.uniform(0.3, 3, units)
+            running[f"running_var{i}"] = var.astype(self.dtype)
+        return running
 
     def batch(self, rows: int) -> tuple[Array, NDArray[np.int64]]:
         """Return `rows` samples of standard-normal features, and targets: each class in turn."""
@@ -94,18 +125,27 @@ class Stimuli:
     def plain(self) -> Stimulus:
         """Random weights and biases, 7 rows: what the network is identified by."""
         x, t = self.batch(rows := self.rows(7))
-        return Stimulus(f"{rows} rows, random biases", self.params(), x, t)
+        return Stimulus(f"{rows} rows, random biases", self.params(), x, t, self.running())
+
+    def small_variances(self) -> Stimulus:
+        """Weights so small that what BatchNorm adds to a variance counts."""
+        x, t = self.batch(rows := self.rows(8))
+        params = self.params()
+        for key in (key for key in params if key.startswith("W")):
+            params[key] *= SMALL
+        return Stimulus(f"{rows} rows, small variances", params, x, t, self.running(SMALL))
 
     def one_row(self) -> Stimulus:
         """A batch of 1: dividing by the wrong count, axes that vanish."""
-        return Stimulus("1 row", self.params(), *self.batch(1))
+        return Stimulus("1 row", self.params(), *self.batch(1), self.running())
 
     def duplicates(self) -> Stimulus:
         """Rows that repeat, not equally often."""
         rows = self.rows(8)
         x, t = self.batch(3)
         pick = np.array([0, 0, 0, 0, 1, 1, 2, *[2] * (rows - 7)])
-        return Stimulus(f"{rows} rows, duplicates", self.params(), x[pick], t[pick])
+        running = self.running()
+        return Stimulus(f"{rows} rows, duplicates", self.params(), x[pick], t[pick], running)
 
     def blank(self) -> Stimulus:
         """Blank rows and dead features, and no biases: pre-activations of exactly 0."""
@@ -113,7 +153,7 @@ class Stimuli:
         x[::2] = 0
         x[:, ::3] = 0
         params = self.params(bias_std=0.0)
-        return Stimulus(f"{rows} rows, {len(x[::2])} blank", params, x, t)
+        return Stimulus(f"{rows} rows, {len(x[::2])} blank", params, x, t, self.running())
 
     def saturated(self, reference: "Reference") -> Stimulus:
         """Hidden weights four times as large; logits as large as a trained network's."""
@@ -121,21 +161,24 @@ class Stimuli:
         params = self.params()
         for i in range(1, len(self.sizes) - 1):
             params[f"W{i}"] *= 4
-        logits = reference.evaluate(params, x, t).z[-1]
+        stimulus = Stimulus(f"{rows} rows, saturated units", params, x, t, self.running())
+        logits = evaluated(stimulus, reference).z[-1]
         self._scale_last(params, 10 / np.abs(logits).max())
-        return Stimulus(f"{rows} rows, saturated units", params, x, t)
+        return stimulus
 
     def large_logits(self, reference: "Reference") -> Stimulus:
         """Rows confidently right and confidently wrong, each row larger than the one before."""
         x, _ = self.batch(rows := self.rows(8))
         x *= np.arange(1, rows + 1, dtype=x.dtype)[:, None]
         params = self.params()
-        logits = reference.evaluate(params, x, np.zeros(rows, np.int64)).z[-1]
+        t, running = np.zeros(rows, np.int64), self.running()
+        stimulus = Stimulus(f"{rows} rows, huge logits", params, x, t, running, is_stress=True)
+        logits = evaluated(stimulus, reference).z[-1]
         order = logits.argsort(axis=1)
         t = np.where(np.arange(rows) % 2, order[:, 0], order[:, -1])
         margin = (logits.max(axis=1) - logits.min(axis=1)).min()
         self._scale_last(params, STRESS_MARGIN / margin)
-        return Stimulus(f"{rows} rows, huge logits", params, x, t, is_stress=True)
+        return replace(stimulus, t=t)
 
     def huge_units(self) -> Stimulus:
         """Pre-activations far beyond what exp can take; some are small, and keep gradients alive.
@@ -147,7 +190,8 @@ class Stimuli:
         params["W1"] *= HUGE
         x[:, 1:] = 0
         x[: rows // 2, 0] /= HUGE
-        return Stimulus(f"{rows} rows, huge units", params, x, t, is_stress=True)
+        running = self.running()
+        return Stimulus(f"{rows} rows, huge units", params, x, t, running, is_stress=True)
 
     def battery(self, reference: "Reference") -> list[Stimulus]:
         """Return the stimuli that a network is judged on, the plain one first."""
@@ -161,6 +205,8 @@ class Stimuli:
         )
         if len(self.sizes) > 2:
             draws = (*draws, self.huge_units)
+        if self.batchnorm:
+            draws = (*draws, self.small_variances)
         return [self._draw(draw, reference) for draw in draws]
 
     def _draw(self, draw: Callable[[], Stimulus], reference: "Reference") -> Stimulus:
@@ -171,7 +217,7 @@ class Stimuli:
         """
         for _ in range(DRAWS):
             stimulus = draw()
-            e = reference.evaluate(stimulus.params, stimulus.x, stimulus.t)
+            e = evaluated(stimulus, reference)
             alive = all(grad.any() for grad in e.grads.values())
             if alive and not kink_rows(e, expected_rounding(e, self.dtype)).any():
                 break
@@ -183,13 +229,22 @@ class Stimuli:
             params[key] *= factor
 
 
+def evaluated(stimulus: Stimulus, reference: "Reference") -> Evaluation:
+    """Evaluate in training, nothing being dropped; one row with BatchNorm after training."""
+    training = len(stimulus.x) > 1 or not reference.extras.batchnorm
+    units = reference.sizes[1:-1] if reference.extras.dropout is not None else ()
+    masks = [np.ones((len(stimulus.x), n), dtype=bool) for n in units]
+    mode = Mode(training, stimulus.running, masks)
+    return reference.evaluate(stimulus.params, stimulus.x, stimulus.t, mode=mode)
+
+
 def without_kink_rows(stimulus: Stimulus, reference: "Reference") -> Stimulus | None:
     """Return the stimulus without rows that have a ReLU on the brink of 0; None if all have."""
-    e = reference.evaluate(stimulus.params, stimulus.x, stimulus.t)
+    e = evaluated(stimulus, reference)
     keep = ~kink_rows(e, expected_rounding(e, stimulus.x.dtype))
     if keep.all():
         return stimulus
-    if not keep.any():
+    if not keep.any() or reference.extras:  # where rows depend on each other, or on masks
         return None
     name = f"{stimulus.name}, {np.sum(~keep)} on a ReLU's edge left out"
     return replace(stimulus, name=name, x=stimulus.x[keep], t=stimulus.t[keep])

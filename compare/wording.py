@@ -44,19 +44,23 @@ def report_text(report: "Report", *, strict: bool = False, verbose: bool = False
 def agreement_text(judgements: Sequence[Judgement]) -> str:
     """Return 'Your gradients are right: ...', with the smallest mistake that would be seen."""
     gradients = [j for j in judgements if j.probe == "gradient" and j.verdict is Verdict.SAME]
-    sees: dict[str, float] = {}
+    best: dict[str, Judgement] = {}  # of each tensor, where the smallest mistake would be seen
     for j in gradients:
-        seen = j.relative_allowed if j.has_power and j.norm else math.inf
-        sees[j.name] = min(seen, sees.get(j.name, math.inf))
-    blind = [name for name, seen in sees.items() if seen == math.inf]
-    worst = max(j.relative_error for j in gradients if j.has_power)
-    least = max(seen for seen in sees.values() if seen < math.inf)
+        if j.has_power and j.norm:
+            kept = best.setdefault(j.name, j)
+            best[j.name] = min(kept, j, key=lambda j: j.relative_allowed)
+    worst = max(j.relative_error for j in best.values())
+    least = max(j.relative_allowed for j in best.values())
     text = (
-        f"Your gradients are right: all {len(sees) - len(blind)} tensors agree with PyTorch to "
+        f"Your gradients are right: all {len(best)} tensors agree with PyTorch to "
         f"{worst:.0e}. A mistake of {least:.0e} would have been seen."
     )
-    if blind:
-        text += f" Nothing can be said of {', '.join(blind)}: no stimulus made it large enough."
+    blind = [name for name in dict.fromkeys(j.name for j in gradients) if name not in best]
+    vain = [name for name in blind if name[0] == "b" and f"gamma{name[1:]}" in best]
+    if vain:
+        text += f" Before BatchNorm {', '.join(sorted(vain))} have no effect, and a gradient of 0."
+    if rest := [name for name in blind if name not in vain]:
+        text += f" Nothing can be said of {', '.join(rest)}: no stimulus made it large enough."
     return text
 
 
@@ -117,15 +121,18 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
     if first.name == "call":
         return "what the network does with this batch: a first plain call had worked"
     if first.probe == "forward":
-        inner = any(re.match(r"[za]\d", j.name) for j in judgements if j.where == first.where)
+        inner = any(re.match(r"[znad]\d", j.name) for j in judgements if j.where == first.where)
         if first.name in ("logits", "probabilities") and layers > 1 and not inner:
             return "the forward pass: only what comes out of it can be seen here"
-        if first.name.startswith("a"):
-            return f"the activation after layer {layer}: what goes into it is right"
+        of_letter = {"n": "BatchNorm", "a": "the activation", "d": "the dropout"}
+        if first.name[0] in of_letter and re.match(r"[nad]\d", first.name):
+            return f"{of_letter[first.name[0]]} of layer {layer}: what goes into it is right"
         before = "" if layer == 1 else ": what goes into it is right"
         return f"the forward pass of Affine {layer}{before}"
     if first.probe == "loss":
         return "softmax, log and the mean in the loss: the forward pass before it is right"
+    if first.probe == "state" and first.name.startswith("running"):
+        return f"how BatchNorm {layer} moves what it remembers: its gradients are right"
     if first.probe == "state":
         return "what the optimiser remembers: the gradients that go into it are right"
     if first.probe == "update":
@@ -138,6 +145,8 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
         return "what is added to every weight's gradient and to no bias's, such as weight decay"
     if layers > 1 and off & gradients == {name for name in gradients if name.startswith("b")}:
         return "db in the backward of Affine: in every layer it is off, and dW is right"
+    if f"gamma{layer}" in gradients and layer < layers:
+        return _place_around_batchnorm(first.name, layer, off)
     if layer == layers and len(off & gradients) > 1:
         return "the backward of softmax with loss, where every gradient starts"
     if first.name.startswith("b") or f"b{layer}" not in off:
@@ -150,6 +159,25 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
         f"the backward between layers {layer + 1} and {layer}, dx of Affine {layer + 1} and the "
         f"activation: the gradients of layer {layer + 1} are right"
     )
+
+
+def _place_around_batchnorm(name: str, layer: int, off: set[str]) -> str:
+    """Return where a gradient of a layer with BatchNorm comes from."""
+    if name.startswith(("gamma", "beta")):
+        pair = {f"gamma{layer}", f"beta{layer}"}
+        if pair <= off:
+            return (
+                f"the backward between layers {layer + 1} and {layer}, dx of Affine {layer + 1}, "
+                f"dropout and activation: the gradients of layer {layer + 1} are right"
+            )
+        (other,) = pair - {name}
+        return (
+            f"d{name.rstrip('0123456789')} in the backward of BatchNorm {layer}: {other} is right"
+        )
+    below = {n for n in off if n.endswith(str(layer - 1))}
+    if layer > 1 and not below:
+        return f"d{name[0]} in the backward of Affine {layer}: what lies below it is right"
+    return f"dx in the backward of BatchNorm {layer}: gamma{layer} and beta{layer} are right"
 
 
 def table(judgements: Iterable[Judgement]) -> list[str]:

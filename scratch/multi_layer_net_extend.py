@@ -28,8 +28,8 @@ class MultiLayerNetExtend(MultiLayerNet):
         Of Dropout.
     rng : numpy.random.Generator
         Source of the weights, as for MultiLayerNet.
-    dropout_rng : numpy.random.Generator
-        Source of the masks, layer by layer in each forward pass in training; needed with Dropout.
+    dropout_rng : numpy.random.Generator, optional
+        Source of the masks, layer by layer in each forward pass in training; else `rng`.
     dtype : dtype
         Of the parameters.
 
@@ -43,7 +43,7 @@ class MultiLayerNetExtend(MultiLayerNet):
     Raises
     ------
     ValueError
-        As MultiLayerNet does, and for a ratio outside [0, 1) or masks without a source.
+        As MultiLayerNet does, and for a ratio outside [0, 1).
     """
 
     def __init__(
@@ -84,10 +84,9 @@ class MultiLayerNetExtend(MultiLayerNet):
                 self.layers[f"BatchNorm{i}"] = normalization
             self.layers[name] = layer
             if use_dropout:
-                if dropout_rng is None:
-                    raise ValueError("use_dropout needs dropout_rng, the source of the masks")
-                dropout = Dropout(dropout_ration, rng=dropout_rng, inverted=inverted)
-                self.layers[f"Dropout{i}"] = dropout
+                self.layers[f"Dropout{i}"] = Dropout(
+                    dropout_ration, rng=dropout_rng or rng, inverted=inverted
+                )
 
     def predict(self, x: Array, train_flg: bool = False) -> Array:
         """Return the logits, (B, output_size), of `x`, (B, input_size)."""

@@ -377,7 +377,6 @@ def test_running_statistics_are_those_of_torch(rng):
     [
         ({"use_dropout": True, "dropout_ration": 1.0}, "below 1"),
         ({"use_dropout": True, "dropout_ration": -0.1}, "at least 0"),
-        ({"use_dropout": True}, "dropout_rng"),
     ],
 )
 def test_what_cannot_be_is_refused(rng, arguments, says):
