@@ -29,6 +29,12 @@ class Optimiser:
         RMSProp: sqrt(h + eps), as in TensorFlow.
     eps_hat : bool
         Adam: epsilon beside sqrt(v) before the correction of its bias, as in the book.
+    weight_decay : float
+        lambda: lambda W is added to the gradient.
+    decoupled : bool
+        W shrinks by lr lambda W before the update instead.
+    decay_biases : bool
+        Everything decays, as in torch.optim, not W1, W2, ... alone.
     """
 
     name: str
@@ -40,3 +46,10 @@ class Optimiser:
     lr_inside: bool = False
     eps_inside: bool = False
     eps_hat: bool = False
+    weight_decay: float = 0.0
+    decoupled: bool = False
+    decay_biases: bool = False
+
+    def decay_of(self, key: str) -> float:
+        """Return lambda for the parameter `key`."""
+        return self.weight_decay if key.startswith("W") or self.decay_biases else 0.0

@@ -21,7 +21,7 @@ that they do not average out: see `_correlation`.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -404,12 +404,15 @@ def kink_rows(e: Evaluation, r: Rounding) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class Step:
-    """One parameter before an update, its gradient and its state; `t` counts updates from 1."""
+    """One parameter before an update, its gradient and its state; `t` counts updates from 1, and
+    `decay` is the lambda of its weight decay.
+    """
 
     W: NDArray[np.floating[Any]]
     g: Array
     state: Mapping[str, Array]
     t: int
+    decay: float = 0.0
 
 
 def update_allowed(
@@ -429,7 +432,11 @@ def update_allowed(
         adam        m' = b m + (1 - b) g        Em = 4 (|m| + (1 - b) (|g| + |m|))
                     v' = b v + (1 - b) g^2      Ev = 5 (v + (1 - b) (g^2 + v))
 
-    and everywhere the least normal number, below which digits are lost (ibid., equation 2.8). Where
+    Coupled weight decay puts g' = g + lambda W in the place of g, with Eg = |lambda W| + |g'|; it
+    adds lr Eg to Ed, (1 + m) lr Eg in Nesterov, Eg or lr Eg to Ev, 2 |g'| Eg to Eh, each times the
+    factor that g or g^2 has above. Decoupled, W (1 - lr lambda) errs by 2 |W| (1 + lr lambda).
+
+    And everywhere the least normal number, below which digits are lost (ibid., equation 2.8). Where
     d is a quotient n / q, q = sqrt(h') + eps, Ed = En / q + |n| Eq / q^2 + 6 |d| and
     Eq = Eh / (2 sqrt(h')) + 3 q. The corrections 1 - b^t of Adam are of Python floats, and lose
     b^t / (1 - b^t) of float64's u. Evaluated in float64, a float64 update needs it doubled: a fused
@@ -454,32 +461,42 @@ def update_allowed(
     numbers = np.finfo(dtype)
     u, tiny = unit_roundoff(dtype), float(numbers.tiny)
     with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
-        E, Ed = _moving(optimiser, step, u, tiny)
+        W = np.asarray(step.W, np.float64)
+        Eg, shrunk = np.zeros_like(W), np.zeros_like(W)
+        if step.decay and optimiser.decoupled:
+            shrunk = 2 * u * np.abs(W) * (1 + optimiser.lr * step.decay)
+        elif step.decay:
+            g = step.g + step.decay * W
+            Eg = u * (np.abs(step.decay * W) + np.abs(g)) + tiny
+            step = replace(step, g=g)
+        E, Ed = _moving(optimiser, step, Eg, u, tiny)
+        Ed = Ed + shrunk
     ulp = np.spacing(np.minimum(np.abs(after), float(numbers.max)).astype(dtype)).astype(np.float64)
     factor = FUSED if numbers.eps == np.finfo(np.float64).eps else 1.0
     return {name: factor * value for name, value in {**E, "W": ulp / 2 + Ed}.items()}
 
 
 def _moving(
-    optimiser: Optimiser, step: Step, u: float, tiny: float
+    optimiser: Optimiser, step: Step, Eg: Array, u: float, tiny: float
 ) -> tuple[dict[str, Array], Array]:
     """Return the errors of the state and of d, by the formulas of `update_allowed`."""
     g, lr, state = np.abs(step.g), optimiser.lr, step.state
     if optimiser.name == "sgd":
-        return {}, 2 * u * lr * g + tiny
+        return {}, 2 * u * lr * g + lr * Eg + tiny
     if optimiser.name in ("momentum", "nesterov"):
         m, v = optimiser.momentum, np.abs(state["v"])
         unit = 1.0 if optimiser.lr_inside else lr
         moved = m * unit * v + lr * g
-        Ev = 4 * u * moved / (1.0 if optimiser.lr_inside else lr or 1.0) + tiny
+        Ev = (4 * u * moved + lr * Eg) / (1.0 if optimiser.lr_inside else lr or 1.0) + tiny
         if optimiser.name == "momentum":
-            return {"v": Ev}, 5 * u * moved + tiny
-        return {"v": Ev}, 7 * u * ((1 + m) * lr * g + m * m * unit * v) + tiny
+            return {"v": Ev}, 5 * u * moved + lr * Eg + tiny
+        ahead = (1 + m) * lr
+        return {"v": Ev}, 7 * u * (ahead * g + m * m * unit * v) + ahead * Eg + tiny
     if optimiser.name == "adam":
         b1, b2 = optimiser.betas
         h = state["v"]
-        Em = 4 * u * (np.abs(state["m"]) * (2 - b1) + (1 - b1) * g) + tiny
-        Eh = 5 * u * (h + (1 - b2) * (g * g + h)) + tiny
+        Em = 4 * u * (np.abs(state["m"]) * (2 - b1) + (1 - b1) * g) + (1 - b1) * Eg + tiny
+        Eh = 5 * u * (h + (1 - b2) * (g * g + h)) + 2 * (1 - b2) * g * Eg + tiny
         first, second = 1 - b1**step.t, math.sqrt(1 - b2**step.t)
         n = b1 * state["m"] + (1 - b1) * step.g
         root = np.sqrt(b2 * h + (1 - b2) * g * g)
@@ -490,14 +507,14 @@ def _moving(
     h, r = state["h"], optimiser.decay_rate
     if optimiser.name == "adagrad":
         h = h + g * g
-        Eh = 2 * u * h + tiny
+        Eh = 2 * u * h + 2 * g * Eg + tiny
     else:
         h = r * h + (1 - r) * g * g
-        Eh = 4 * u * h + tiny
+        Eh = 4 * u * h + 2 * (1 - r) * g * Eg + tiny
     root, Eroot2, eps = np.sqrt(h), Eh, optimiser.eps
     if optimiser.eps_inside:
         root, Eroot2, eps = np.sqrt(h + eps), Eh + u * eps, 0.0
-    return {"h": Eh}, _quotient(lr * g, tiny, root, Eroot2, eps, u) + tiny
+    return {"h": Eh}, _quotient(lr * g, lr * Eg + tiny, root, Eroot2, eps, u) + tiny
 
 
 def _quotient(n: Array, En: Array | float, root: Array, Eh: Array, eps: float, u: float) -> Array:

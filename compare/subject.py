@@ -92,13 +92,18 @@ def optimiser_of(options: Options) -> Optimiser:
 
 def scratch_optimizer(o: Optimiser) -> scratch.Optimizer:
     """Return the optimiser of scratch with these numbers, in this form."""
+    decay: dict[str, Any] = {
+        "weight_decay": o.weight_decay, "decoupled": o.decoupled, "decay_biases": o.decay_biases,
+    }  # fmt: skip  # in every one
+    inside = {"lr_inside": o.lr_inside, **decay}
+    rms, adam = {"eps_inside": o.eps_inside, **decay}, {"eps_hat": o.eps_hat, **decay}
     make: dict[str, Callable[[], scratch.Optimizer]] = {
-        "sgd": lambda: scratch.SGD(o.lr),
-        "momentum": lambda: scratch.Momentum(o.lr, o.momentum, lr_inside=o.lr_inside),
-        "nesterov": lambda: scratch.Nesterov(o.lr, o.momentum, lr_inside=o.lr_inside),
-        "adagrad": lambda: scratch.AdaGrad(o.lr, eps=o.eps),
-        "rmsprop": lambda: scratch.RMSProp(o.lr, o.decay_rate, eps=o.eps, eps_inside=o.eps_inside),
-        "adam": lambda: scratch.Adam(o.lr, *o.betas, eps=o.eps, eps_hat=o.eps_hat),
+        "sgd": lambda: scratch.SGD(o.lr, **decay),
+        "momentum": lambda: scratch.Momentum(o.lr, o.momentum, **inside),
+        "nesterov": lambda: scratch.Nesterov(o.lr, o.momentum, **inside),
+        "adagrad": lambda: scratch.AdaGrad(o.lr, eps=o.eps, **decay),
+        "rmsprop": lambda: scratch.RMSProp(o.lr, o.decay_rate, eps=o.eps, **rms),
+        "adam": lambda: scratch.Adam(o.lr, *o.betas, eps=o.eps, **adam),
     }
     return make[o.name]()
 
@@ -153,6 +158,11 @@ def subject_of(options: Options, features: int, classes: int) -> Iterator[Subjec
             shape = "-".join(map(str, first.sizes))
             raise InputError(
                 f"{where}: {shape} is built, and the data need {features}-...-{classes}"
+            )
+        if first.found or options.batchnorm or options.dropout is not None:
+            raise InputError(
+                f"{where}: BatchNorm and dropout of a file are judged by netparity check, and not "
+                "trained here; build it without them, or choose no --candidate"
             )
         if options.hidden not in (HIDDEN, first.sizes[1:-1]):
             asked, built = (" ".join(map(str, s)) for s in (options.hidden, first.sizes[1:-1]))

@@ -46,8 +46,16 @@ def reference_update(
     """
     form = _form(optimiser, t)
     params = {key: torch.tensor(np.asarray(W, np.float64)) for key, W in before.items()}
+    decays = {key: optimiser.decay_of(key) for key in params}
+    if optimiser.decoupled:
+        for key, W in params.items():
+            W *= 1 - optimiser.lr * decays[key]
+    groups = [
+        {"params": [W], "weight_decay": 0.0 if optimiser.decoupled else decays[key]}
+        for key, W in params.items()
+    ]
     used = torch_ref.optimizer(
-        optimiser.name, params.values(), optimiser.lr, momentum=optimiser.momentum,
+        optimiser.name, groups, optimiser.lr, momentum=optimiser.momentum,
         decay_rate=optimiser.decay_rate, betas=optimiser.betas, eps=form.eps,
     )  # fmt: skip  # what, then its numbers
     given = {
@@ -101,7 +109,7 @@ def judge_update(optimiser: Optimiser, update: Update, where: str) -> list[Judge
     judgements = []
     for key, W in before.items():
         of_W = {slot: np.asarray(state[slot][key], np.float64) for slot in slots}
-        step = Step(W, np.asarray(grads[key], np.float64), of_W, t)
+        step = Step(W, np.asarray(grads[key], np.float64), of_W, t, optimiser.decay_of(key))
         allowed = update_allowed(optimiser, step, expected[key], W.dtype)
         for slot in slots:
             if t == 1:

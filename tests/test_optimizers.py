@@ -3,6 +3,7 @@
 # ruff: noqa: E501  # a bug a line, as a table
 
 import inspect
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,17 @@ FORMS = {
     "rmsprop of the book": Optimiser("rmsprop", 0.03, eps=1e-7),
     "rmsprop of TensorFlow": Optimiser("rmsprop", 0.03, decay_rate=0.9, eps=1e-7, eps_inside=True),
     "adam of the book": Optimiser("adam", 0.03, eps=1e-7, eps_hat=True),
+}
+DECAYS = {
+    "coupled": {"weight_decay": 0.1},
+    "coupled, biases too": {"weight_decay": 0.1, "decay_biases": True},
+    "decoupled": {"weight_decay": 0.1, "decoupled": True},
+    "decoupled, biases too": {"weight_decay": 0.1, "decoupled": True, "decay_biases": True},
+}
+FORMS |= {
+    f"{name}, {how}": replace(Optimiser(name, 0.03), **decay)
+    for name in NAMES
+    for how, decay in DECAYS.items()
 }
 forms = pytest.mark.parametrize("form", FORMS.values(), ids=[*FORMS])
 dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
@@ -156,6 +168,14 @@ BUGS = [
     Bug("v of dW", "adam", "dW * dW - v", "dW - v"),
     Bug("m where v belongs", "adam", "np.sqrt(v) / second", "np.sqrt(np.abs(m)) / second"),
     Bug("decay not asked for", "adam", "if self.weight_decay and", "self.weight_decay = 1e-6\n            if"),
+    Bug("decay of the biases", "sgd, coupled", 'key.startswith("W") or self.decay_biases', "True"),
+    Bug("decay not of the biases", "adam, coupled, biases too", 'key.startswith("W") or self.decay_biases', 'key.startswith("W")'),
+    Bug("decay without lr", "adam, decoupled", "W -= self.lr * self.weight_decay * W", "W -= self.weight_decay * W"),
+    Bug("decay halved", "momentum, coupled", "dW = dW + self.weight_decay * W", "dW = dW + self.weight_decay * W / 2"),
+    Bug("decay of the sign", "sgd, coupled", "dW = dW + self.weight_decay * W", "dW = dW + self.weight_decay * np.sign(W)"),
+    Bug("coupled for decoupled", "adam, decoupled", "if self.decoupled:", "if False:"),
+    Bug("decoupled for coupled", "rmsprop, coupled", "if self.decoupled:", "if True:"),
+    Bug("decoupled after the update", "sgd, decoupled", "if self.decoupled:\n                    W -= self.lr * self.weight_decay * W", "if self.decoupled:\n                    W -= self.lr * self.weight_decay * (W - self.lr * dW)"),
     Bug("state shared by shape", "momentum", "zeros = {s: {key: np.zeros_like(W) for key, W in params.items()} for s in self.slots}", "one = np.zeros((40, 30)); zeros = {s: {key: one if W.ndim == 2 else one[0] for key, W in params.items()} for s in self.slots}"),
 ]  # fmt: skip  # a bug a line
 for_each_bug = pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
