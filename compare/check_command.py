@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from compare.baseline import accepted_conventions
-from compare.errors import InputError
+from compare.errors import InputError, NoNetworkError
 from compare.files import see_writable, write_beside
 from compare.first_look import first_look
 from compare.options import Parser, at_least
-from compare.remote import RemoteCandidate, file_and_name
+from compare.remote import RemoteCandidate, file_and_name, judged_optimizer
+from compare.report import Report
 from compare.wording import paragraph
 
 
@@ -25,6 +26,36 @@ def check(arguments: Sequence[str]) -> int:
     accepted = accepted_conventions(path.parent)
     if options.json:
         see_writable("--json", options.json, path)
+    statuses, reports = [], []
+    try:
+        report = replace(_judged_network(path, name, options), accepted=accepted)
+        print("\n" + report.text(strict=options.strict, verbose=options.verbose), flush=True)
+        statuses.append(report.exit_code(strict=options.strict))
+        reports.append(report.to_json())
+    except NoNetworkError:
+        if not options.optimizer:
+            raise
+    if options.optimizer:
+        numbers = dict(options.optimizer_arg)
+        found, remarks = judged_optimizer(path, options.optimizer, numbers, options.seed)
+        for remark in remarks:
+            _say(f"{path.name}: {remark}")
+        print(("\n" if reports else "") + found["text"], flush=True)
+        statuses.append(found["strict" if options.strict else "plain"])
+        reports.append(found["json"])
+    if options.json:
+        text = reports[0] if len(reports) == 1 else f"[{', '.join(reports)}]\n"
+        try:
+            write_beside(options.json, text.encode())
+        except OSError as error:
+            raise InputError(
+                f"--json {options.json}: cannot be written ({error.strerror})"
+            ) from error
+    return next((status for status in (1, 3) if status in statuses), 0)
+
+
+def _judged_network(path: Path, name: str | None, options: argparse.Namespace) -> Report:
+    """Judge the network of the file, saying what is known before."""
     # torch takes seconds to import, and the candidate's process as long to start: both at once.
     importing = threading.Thread(target=importlib.import_module, args=["compare.check"])
     importing.start()
@@ -40,21 +71,11 @@ def check(arguments: Sequence[str]) -> int:
                 from compare.check import check_candidate
 
                 candidate.write(given)
-                report = check_candidate(candidate, init=options.init, seed=options.seed)
+                return check_candidate(candidate, init=options.init, seed=options.seed)
             except (TypeError, ValueError) as error:
                 raise InputError(f"{path}: {error}") from error
     finally:
         importing.join()
-    report = replace(report, accepted=accepted)
-    print("\n" + report.text(strict=options.strict, verbose=options.verbose), flush=True)
-    if options.json:
-        try:
-            write_beside(options.json, report.to_json().encode())
-        except OSError as error:
-            raise InputError(
-                f"--json {options.json}: cannot be written ({error.strerror})"
-            ) from error
-    return report.exit_code(strict=options.strict)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -73,6 +94,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add(
         "--init", type=_rule, metavar="RULE",
         help="he, xavier or a standard deviation: judge the weights that the network starts with",
+    )  # fmt: skip  # as above
+    add(
+        "--optimizer", metavar="NAME",
+        help="judge this class of the file, too, which has update(params, grads)",
+    )  # fmt: skip  # as above
+    add(
+        "--optimizer-arg", type=_argument, action="append", default=[], metavar="NAME=VALUE",
+        help="an argument of its constructor, or a number that is no attribute of it; name=adam "
+        "says what it is to be",
     )  # fmt: skip  # as above
     add("--seed", type=at_least(0), default=0, metavar="N", help="of the stimuli (default: 0)")
     add("--strict", action="store_true", help="refuse conventions other than PyTorch's, and limits")

@@ -3,3 +3,7 @@
 
 class InputError(Exception):
     """An option, a file or a combination cannot be used: one line, exit status 2."""
+
+
+class NoNetworkError(InputError):
+    """A file holds no network."""

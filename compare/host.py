@@ -1,10 +1,13 @@
 """The process in which somebody's network lives, so that it can spoil nothing but itself."""
 
+import inspect
 import os
 import sys
 import threading
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 IMPORT_LIMIT = 2.0
@@ -18,8 +21,9 @@ def serve(
     """Load the network in `path`, say what it is, and answer for it until nobody asks.
 
     What is sent first is ('built', description), ('busy', line) if the import takes longer than
-    IMPORT_LIMIT, or ('refused', text). Each request is a method of Candidate and its arguments; the
-    answer is ('returned', value, spoiled, not_judged) or ('raised', name of the error, text).
+    IMPORT_LIMIT, or ('refused', text, whether there is no network at all). Each request is a method
+    of Candidate and its arguments; the answer is ('returned', value, spoiled, not_judged) or
+    ('raised', name of the error, text).
     """
     _settle(path, memory)
     from dataclasses import asdict
@@ -27,37 +31,23 @@ def serve(
     from threadpoolctl import threadpool_limits
 
     from compare.candidate import Candidate
-    from compare.errors import InputError
-    from compare.source import Source, build, find_network, search_path
+    from compare.source import build, find_network
 
-    sys.path[:0] = [folder for folder in search_path(path) if folder not in sys.path]
-    for ours in [m for m in sys.modules if m.split(".")[0] in ("compare", "scratch")]:
-        del sys.modules[ours]  # whose names they are here is for the file to say
-    source = Source(path)
-    watch = threading.Timer(IMPORT_LIMIT, _say_where, [connection, path, threading.get_ident()])
-    watch.daemon = True
-    try:
-        if not definitions_only:
-            watch.start()
-        module = source.load(definitions_only=definitions_only)
-        found = find_network(module, name, path)
-        net, call = build(found, given, sizes)
-        candidate = Candidate(net)
-    except InputError as error:
-        connection.send(("refused", str(error)))
+    def make(module: ModuleType) -> tuple[Any, str]:
+        net, call = build(find_network(module, name, path), given, sizes)
+        return Candidate(net), call
+
+    loaded = _loaded(connection, path, make, definitions_only=definitions_only)
+    if loaded is None:
         return
-    except (Exception, SystemExit) as error:
-        connection.send(("refused", f"{path}: {type(error).__name__}: {error}"))
-        return
-    finally:
-        watch.cancel()
+    candidate, call, remarks = loaded
     description = {
         "name": candidate.name,
         "sizes": candidate.sizes,
         "dtype": str(candidate.dtype),
         "call": call,
-        "remarks": source.remarks,
-        "weight_decay_lambda": getattr(net, "weight_decay_lambda", None),
+        "remarks": remarks,
+        "weight_decay_lambda": candidate.weight_decay_lambda,
         "params": candidate.read(),
         "found": asdict(candidate.found),
     }
@@ -79,6 +69,88 @@ def serve(
                 answer = ("returned", value, spoiled, candidate.not_judged)
             except BaseException as error:
                 answer = ("raised", type(error).__name__, str(error)[:1000])
+
+
+def serve_optimizer(
+    connection: Connection, path: Path, name: str, given: dict[str, Any], seed: int,
+    definitions_only: bool, memory: int,
+) -> None:  # fmt: skip  # a call across processes
+    """Load the optimiser `name` in `path`, judge it, and send what was found.
+
+    That is ('judged', {text, plain, strict, json}, remarks); else as `serve` does. Of `given`, the
+    constructor gets the arguments that it has, and the judge the others.
+    """
+    _settle(path, memory)
+    # Before the file says what `compare` is.
+    from compare.errors import InputError
+    from compare.optimiser_check import check_optimizer
+    from compare.source import SIZES, build, find_optimizer
+
+    def make(module: ModuleType) -> tuple[Any, str]:
+        found = find_optimizer(module, name, path)
+        own = _own(found, given)
+        made, call = build(found, own, SIZES)
+        said = {key: value for key, value in given.items() if key not in own}
+        try:
+            return check_optimizer(made, seed=seed, **said), call
+        except (TypeError, ValueError) as error:
+            raise InputError(f"--optimizer {name}: {error}") from error
+
+    loaded = _loaded(connection, path, make, definitions_only=definitions_only)
+    if loaded is not None:
+        report, call, remarks = loaded
+        result = {
+            "text": f"built {call}\n\n{report}",
+            "plain": report.exit_code(),
+            "strict": report.exit_code(strict=True),
+            "json": report.to_json(),
+        }
+        connection.send(("judged", result, remarks))
+
+
+def _own(found: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Return which of `given` the constructor of an optimiser takes; `name` is for the judge."""
+    if not isinstance(found, type):
+        return {}
+    parameters = inspect.signature(found).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return {
+        key: value
+        for key, value in given.items()
+        if key in parameters or (takes_all and key != "name")
+    }
+
+
+def _loaded(
+    connection: Connection,
+    path: Path,
+    make: Callable[[ModuleType], tuple[Any, str]],
+    *,
+    definitions_only: bool,
+) -> tuple[Any, str, list[str]] | None:
+    """Return what is made of the module, how, and remarks; None where the reason was sent."""
+    from compare.errors import InputError, NoNetworkError
+    from compare.source import Source, search_path
+
+    sys.path[:0] = [folder for folder in search_path(path) if folder not in sys.path]
+    for ours in [m for m in sys.modules if m.split(".")[0] in ("compare", "scratch")]:
+        del sys.modules[ours]  # whose names they are here is for the file to say
+    source = Source(path)
+    watch = threading.Timer(IMPORT_LIMIT, _say_where, [connection, path, threading.get_ident()])
+    watch.daemon = True
+    try:
+        if not definitions_only:
+            watch.start()
+        module = source.load(definitions_only=definitions_only)
+        watch.cancel()
+        return (*make(module), source.remarks)
+    except InputError as error:
+        connection.send(("refused", str(error), isinstance(error, NoNetworkError)))
+    except (Exception, SystemExit) as error:
+        connection.send(("refused", f"{path}: {type(error).__name__}: {error}", False))
+    finally:
+        watch.cancel()
+    return None
 
 
 def _settle(path: Path, memory: int) -> None:

@@ -2,11 +2,11 @@
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 import torch_ref
 from compare import wording
@@ -14,6 +14,7 @@ from compare.judgement import EXIT, Judgement, Verdict, first_failing, judge_fac
 from compare.optimiser import NAMES, Optimiser
 from compare.optimiser_forms import Form, forms, name_of, numbers_of, set_lr
 from compare.optimiser_memory import Memory
+from compare.report import SCHEMA, strict_json
 from compare.threads import one_thread_each
 from compare.updates import Update, judge_update, reference_update
 
@@ -63,6 +64,10 @@ class OptimizerReport:
         """Return 0 for SAME, else 1; with `strict`, 1 where a convention was met."""
         return 1 if strict and self.conventions else EXIT[self.verdict]
 
+    def to_json(self) -> str:
+        """Return the report as strict JSON."""
+        return strict_json({"schema": SCHEMA, **asdict(self)})
+
     def __str__(self) -> str:
         """Return the report in words."""
         same = self.verdict is Verdict.SAME
@@ -87,7 +92,12 @@ class OptimizerReport:
 
 
 def check_optimizer(
-    optimizer: Any, name: str | None = None, *, seed: int = 0, **numbers: float
+    optimizer: Any,
+    name: str | None = None,
+    *,
+    dtype: DTypeLike = np.float64,
+    seed: int = 0,
+    **numbers: float,
 ) -> OptimizerReport:
     """Judge whether `optimizer` computes what torch.optim computes.
 
@@ -104,10 +114,13 @@ def check_optimizer(
         `state(params)`, which returns such dicts by name.
     name : {'sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam'}, optional
         Which it is to be; the name of its class in lower case if not given.
-    seed : int
+    dtype : {float64, float32}
         Of the parameters and the gradients.
+    seed : int
+        Of their values.
     **numbers : float
-        lr, momentum, decay_rate, beta1, beta2, eps, where they are no attributes of these names.
+        lr, momentum, decay_rate, beta1, beta2, eps, weight_decay, where they are no attributes of
+        these names.
 
     Raises
     ------
@@ -118,11 +131,14 @@ def check_optimizer(
         raise TypeError(f"{type(optimizer).__name__} has no method update(params, grads)")
     name = name_of(optimizer, name)
     found = numbers_of(optimizer, name, numbers)
+    kind = np.dtype(dtype)
+    if kind not in (np.float64, np.float32):
+        raise ValueError(f"dtype must be float64 or float32, not {kind}")
     with one_thread_each(), np.errstate(all="ignore"):
-        tried = [(form, list(_judge(optimizer, form, seed))) for form in forms(name, found)]
+        tried = [(form, list(_judge(optimizer, form, kind, seed))) for form in forms(name, found)]
         form, judgements = max(tried, key=_agreement)
         first = first_failing(judgements)
-        conventions = [form.text] if form.text and not first else []
+        conventions = [] if first else [*form.texts]
         if not first and torch_ref.STATE[name] and not _is_apart(optimizer, seed):
             conventions.append("one optimiser serves one network: what it remembers has its keys")
     lr = [] if set_lr(copy.deepcopy(optimizer), 1.0) else ["a change of lr: it is no attribute"]
@@ -137,10 +153,10 @@ def _agreement(tried: tuple[Form, list[Judgement]]) -> int:
     return next((i for i, j in enumerate(judgements) if j.fails), len(judgements) + 1)
 
 
-def _judge(optimizer: Any, form: Form, seed: int) -> Iterator[Judgement]:
+def _judge(optimizer: Any, form: Form, dtype: np.dtype[Any], seed: int) -> Iterator[Judgement]:
     """Yield the judgements of a copy of `optimizer`, up to the update in which one fails."""
     used, rng = copy.deepcopy(optimizer), np.random.default_rng(seed)
-    params = _params(rng)
+    params = _params(rng, dtype)
     memory = Memory(used, form.optimiser, params)
     state = memory.start()
     for t in range(1, UPDATES + 1):
@@ -177,7 +193,7 @@ def _is_apart(optimizer: Any, seed: int) -> bool:
     """Whether a second network is updated as if it were alone."""
     alone, both = copy.deepcopy(optimizer), copy.deepcopy(optimizer)
     rng = np.random.default_rng(seed)
-    first, second = _params(rng), _params(rng)
+    first, second = (_params(rng, np.dtype(np.float64)) for _ in range(2))
     lonely = _copies(second)
     grads, others = _grads(rng, first), _grads(rng, second)
     _call(both, first, _copies(grads), 1)
@@ -194,8 +210,8 @@ def _call(optimizer: Any, params: Arrays, grads: Arrays, t: int) -> None:
         raise ValueError(f"update(params, grads) raises {kind} at call {t}: {error}") from error
 
 
-def _params(rng: np.random.Generator) -> Arrays:
-    return {key: rng.standard_normal(shape) for key, shape in SHAPES.items()}
+def _params(rng: np.random.Generator, dtype: np.dtype[Any]) -> Arrays:
+    return {key: rng.standard_normal(shape).astype(dtype) for key, shape in SHAPES.items()}
 
 
 def _grads(rng: np.random.Generator, params: Arrays) -> Arrays:
@@ -204,7 +220,7 @@ def _grads(rng: np.random.Generator, params: Arrays) -> Arrays:
     for i, (key, W) in enumerate(params.items()):
         sizes = 10.0 ** np.random.default_rng(i).uniform(-9, 1, W.shape)  # the same at each step
         sizes[:2] = 0
-        grads[key] = sizes * rng.standard_normal(W.shape)
+        grads[key] = (sizes * rng.standard_normal(W.shape)).astype(W.dtype)
     return grads
 
 
@@ -221,5 +237,6 @@ def _numbers(optimiser: Optimiser) -> str:
         "rmsprop": f", decay rate {o.decay_rate:g}",
         "adam": f", betas {o.betas[0]:g} {o.betas[1]:g}",
     }.get(o.name, "")
+    said += f", weight decay {o.weight_decay:g}" if o.weight_decay else ""
     eps = f", epsilon {o.eps:g}" if o.name in ("adagrad", "rmsprop", "adam") else ""
     return f"{NAMES[o.name]}, lr {o.lr:g}{said}{eps}"

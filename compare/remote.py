@@ -1,22 +1,21 @@
 """A network in a process of its own, asked across a pipe."""
 
-import multiprocessing
-import os
-import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from compare.candidate import LABELS, Array, Candidate, Float64, Targets
-from compare.errors import InputError
-from compare.host import IMPORT_LIMIT, serve
+from compare.child import Child
+from compare.errors import InputError, NoNetworkError
+from compare.host import IMPORT_LIMIT, serve, serve_optimizer
 from compare.modes import Found
+from compare.report import SCHEMA, strict_json
 from compare.source import SIZES
+from compare.wording import paragraph
 
 BUILD_LIMIT = 30.0
 """Seconds for importing what the file imports, and building the network."""
@@ -24,11 +23,8 @@ BUILD_LIMIT = 30.0
 CALL_LIMIT = 10.0
 """Seconds for one call on at most a few rows."""
 
-MEMORY_SHARE = 0.5
-"""Of the memory that is free, what the candidate may take."""
-
-ROOM = 4_000_000_000
-"""Addresses, hardly any of them memory, that Python with numpy reserves before it does anything."""
+OPTIMIZER_LIMIT = 60.0
+"""Seconds for importing torch and what the file imports, and for all updates."""
 
 
 class CandidateError(RuntimeError):
@@ -69,19 +65,12 @@ class RemoteCandidate(Candidate):
         given: Mapping[str, Any],
         sizes: Sequence[int] = SIZES,
     ) -> None:
-        remarks: list[str] = []
-        self._lost: tuple[str, str, str] | None = None
-        self._start(path, name, given, sizes, definitions_only=False)
-        answer = self._receive(BUILD_LIMIT)
-        if answer[0] == "busy":
-            remarks.append(f"line {answer[1]} is still at work {IMPORT_LIMIT:g} s after import")
-            self.close()
-            self._start(path, name, given, sizes, definitions_only=True)
-            answer = self._receive(BUILD_LIMIT)
+        self._child, answer, remarks = _asked(
+            "the network", serve, path, name, dict(given), tuple(sizes), limit=BUILD_LIMIT
+        )
         if answer[0] != "built":
             self.close()
-            text = answer[1] if answer[0] == "refused" else f"{path}: {answer[2]}"
-            raise InputError(text)
+            raise InputError(f"{path}: {answer[2]}")
         built = answer[1]
         self._name: str = built["name"]
         self.sizes = built["sizes"]
@@ -109,15 +98,7 @@ class RemoteCandidate(Candidate):
 
     def close(self) -> None:
         """End the process, and whatever it has started."""
-        self._connection.close()
-        if os.name == "posix" and self._process.pid:
-            try:
-                if os.getpgid(self._process.pid) == self._process.pid:
-                    os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self._process.kill()
-        self._process.join()
+        self._child.close()
 
     @property
     def name(self) -> str:
@@ -188,60 +169,65 @@ class RemoteCandidate(Candidate):
         """Return the parameters that are no longer what was written."""
         return self._ask("changed_since", dict(params))  # type: ignore[no-any-return]  # as above
 
-    def _start(
-        self,
-        path: Path,
-        name: str | None,
-        given: Mapping[str, Any],
-        sizes: Sequence[int],
-        *,
-        definitions_only: bool,
-    ) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        memory = ROOM + int(MEMORY_SHARE * psutil.virtual_memory().available)
-        self._process = context.Process(
-            target=serve,
-            args=(theirs, path, name, dict(given), tuple(sizes), definitions_only, memory),
-            daemon=True,
-        )
-        self._process.start()
-        theirs.close()
-
     def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Return what the network gives; raise what it raises, under the same name."""
-        answer: tuple[Any, ...]
-        try:
-            self._connection.send((method, self.targets, arguments, options))
-        except OSError:
-            answer = self._ended()
-        else:
-            answer = self._receive(CALL_LIMIT)
+        answer = self._child.ask((method, self.targets, arguments, options), CALL_LIMIT)
         if answer[0] == "raised":
             raise type(answer[1], (CandidateError,), {})(answer[2])
         self.spoiled += answer[2]
         self.not_judged = answer[3]
         return answer[1]
 
-    def _receive(self, limit: float) -> tuple[Any, ...]:
-        try:
-            if self._connection.poll(limit):
-                answer: tuple[Any, ...] = self._connection.recv()
-                return answer
-        except (EOFError, OSError):
-            return self._ended()
-        self._process.kill()
-        self._lost = "raised", "TimeoutError", f"no answer within {limit:g} s"
-        return self._lost
 
-    def _ended(self) -> tuple[str, str, str]:
-        if self._lost:
-            return self._lost
-        self._process.join(1.0)
-        code = self._process.exitcode
-        how = f"by signal {-code}" if code and code < 0 else f"with exit status {code}"
-        self._lost = "raised", "ChildProcessError", f"the process of the network ended {how}"
-        return self._lost
+def _asked(
+    what: str, serve: Callable[..., None], path: Path, *arguments: Any, limit: float
+) -> tuple[Child, tuple[Any, ...], list[str]]:
+    """Return the process that has loaded the file, its first answer, and remarks.
+
+    A file that is still at work after its import is loaded again without statements that do
+    something.
+    """
+    remarks: list[str] = []
+    child = Child(what, serve, path, *arguments, False)
+    answer = child.receive(limit)
+    if answer[0] == "busy":
+        remarks.append(f"line {answer[1]} is still at work {IMPORT_LIMIT:g} s after import")
+        child.close()
+        child = Child(what, serve, path, *arguments, True)
+        answer = child.receive(limit)
+    if answer[0] == "refused":
+        child.close()
+        raise (NoNetworkError if answer[2] else InputError)(answer[1])
+    return child, answer, remarks
+
+
+def judged_optimizer(
+    path: Path, name: str, given: Mapping[str, Any], seed: int = 0
+) -> tuple[dict[str, Any], list[str]]:
+    """Judge the optimiser `name` of a file in a process of its own.
+
+    Returns
+    -------
+    dict
+        text; and under plain and strict, the exit status; json, of the report.
+    list of str
+        What was done to load the file.
+
+    Raises
+    ------
+    InputError
+        The file, the class or its arguments cannot be used.
+    """
+    child, answer, remarks = _asked(
+        "the optimiser", serve_optimizer, path, name, dict(given), seed, limit=OPTIMIZER_LIMIT
+    )
+    child.close()
+    if answer[0] != "judged":
+        said = f"DIFFERENT  {name} does not compute what PyTorch computes: {answer[2]}."
+        said = "\n".join(paragraph(said))
+        report = {"schema": SCHEMA, "name": name, "verdict": "DIFFERENT", "raised": answer[2]}
+        return {"text": said, "plain": 1, "strict": 1, "json": strict_json(report)}, remarks
+    return answer[1], [*remarks, *answer[2]]
 
 
 def file_and_name(text: str) -> tuple[Path, str | None]:

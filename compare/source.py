@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.errors import InputError
+from compare.errors import InputError, NoNetworkError
 
 SIZES = (11, 13, 6, 5)
 """Features, hidden units and classes of the network that is built: pairwise different, none a ratio
@@ -224,8 +224,30 @@ def find_network(module: types.ModuleType, name: str | None, path: Path) -> Any:
             hint = f"; {others[0]} is no class of this file: name it, as in {path.name}:{others[0]}"
         if fitting:
             hint = f": {', '.join(fitting)}; name one, as in {path.name}:{next(iter(fitting))}"
-        raise InputError(f"{path}: {count} with gradient and loss{hint}")
+        kind = InputError if fitting else NoNetworkError
+        raise kind(f"{path}: {count} with gradient and loss{hint}")
     return fitting.popitem()[1]
+
+
+def find_optimizer(module: types.ModuleType, name: str, path: Path) -> Any:
+    """Return the class, or the optimiser itself, of the given name.
+
+    Raises
+    ------
+    InputError
+        There is none of that name, or it has no update.
+    """
+    found = vars(module).get(name)
+    if not callable(getattr(found, "update", None)):
+        classes = [
+            key
+            for key, value in vars(module).items()
+            if isinstance(value, type) and callable(getattr(value, "update", None))
+        ]
+        there = f"there is {', '.join(classes)}" if classes else "no class there has"
+        lacks = "no method update(params, grads)" if found is not None else "not there"
+        raise InputError(f"--optimizer {name}: {lacks} in {path}; {there}")
+    return found
 
 
 def _fitting(module: types.ModuleType) -> dict[str, type]:

@@ -504,3 +504,56 @@ def test_candidate_that_cannot_be_trained_is_one_line(capsys, tmp_path):
     assert (status, "ZeroDivisionError: division by zero" in err) == (2, True)
     assert err.count("\n") == 1
     assert train(capsys, tmp_path, tmp_path / "none.py")[0] == 2
+
+
+OPTIMIZER = """
+import numpy as np
+
+class Momentum:
+    def __init__(self, lr=0.01, momentum=0.9):
+        self.lr, self.momentum, self.v = lr, momentum, None
+
+    def update(self, params, grads):
+        if self.v is None:
+            self.v = {key: np.zeros_like(value) for key, value in params.items()}
+        for key in params:
+            self.v[key] = self.momentum * self.v[key] - self.lr * grads[key]
+            params[key] += self.v[key]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status", "says"),
+    [
+        ("", "", 0, "SAME  Momentum computes what the Momentum of PyTorch computes."),
+        ("+= self.v", "-= self.v", 1, "First divergence: update W1, at update 1"),
+        ("self.v[key] = self", "import os; os._exit(3)", 1, "ended with exit status 3"),
+        ("self.v[key] = self", "while True: pass  #", 1, "no answer within 5 s"),
+        ("self.v[key] = self", "raise KeyError(key)  #", 2, "raises KeyError at call 1: 'W1'"),
+        ("momentum=0.9", "momentum", 2, "Give it by --arg momentum=VALUE"),
+        ("def update", "def step", 2, "--optimizer Momentum: no method update(params, grads) in"),
+    ],
+)
+def test_an_optimizer_of_a_file_is_judged(capsys, tmp_path, monkeypatch, old, new, status, says):
+    monkeypatch.setattr(compare.remote, "OPTIMIZER_LIMIT", 5.0 if "while" in new else 60.0)
+    path = write(tmp_path, mine=OPTIMIZER.replace(old, new) if old else OPTIMIZER)
+    kept = tmp_path / "report.json"
+    arguments = ["check", str(path), "--optimizer", "Momentum", "--json", str(kept)]
+    assert cli.main(arguments) == status
+    out, err = capsys.readouterr()
+    assert says in " ".join((err if status == 2 else out).split())
+    assert kept.exists() == (status < 2)
+    if status < 2:
+        assert json.loads(kept.read_text())["verdict"] == ("DIFFERENT" if status else "SAME")
+
+
+def test_network_and_optimizer_of_one_file_are_judged_together(capsys, tmp_path):
+    path, kept = write(tmp_path, both=RIGHT + OPTIMIZER), tmp_path / "report.json"
+    numbers = ["--optimizer-arg", "momentum=0.5", "--json", str(kept), "--strict"]
+    assert cli.main(["check", str(path), "--optimizer", "Momentum", *numbers]) == 1
+    out = capsys.readouterr().out
+    assert "SAME  TwoLayerNet computes" in out
+    assert "optimiser   Momentum, lr 0.01, momentum 0.5" in out
+    network, optimiser = json.loads(kept.read_text())
+    assert (network["verdict"], optimiser["verdict"]) == ("SAME", "SAME")
+    assert optimiser["conventions"][0].startswith("lr inside the velocity")

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,12 +30,14 @@ RIGHT = {
     "Adam": ("adam", B, "epsilon beside sqrt(v) before"),
     "Paper": ("adam", B, ""),
 }
+dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
 
 
+@dtypes
 @pytest.mark.parametrize("name", RIGHT)
-def test_right_optimizers_are_same_and_their_form_is_named(name):
+def test_right_optimizers_are_same_and_their_form_is_named(name, dtype):
     kind, numbers, convention = RIGHT[name]
-    report = check_optimizer(getattr(book, name)(**numbers), kind)
+    report = check_optimizer(getattr(book, name)(**numbers), kind, dtype=dtype)
     assert report.verdict is Verdict.SAME, str(report)
     forms = [text for text in report.conventions if "one optimiser serves" not in text]
     assert [text[: len(convention)] for text in forms] == ([convention] if convention else [])
@@ -47,6 +50,32 @@ def test_right_optimizers_are_same_and_their_form_is_named(name):
 def test_the_optimizers_of_scratch_are_same(name):
     report = check_optimizer(scratch_optimizer(Optimiser(name, 0.03)))
     assert (report.verdict, report.conventions) == (Verdict.SAME, ())
+
+
+DECAYS = {
+    "": {"decay_biases": True},
+    "weight decay of W1, W2, ... and of no bias": {},
+    "weight decay apart from the gradient, W - lr lambda W, as": {
+        "decoupled": True,
+        "decay_biases": True,
+    },
+    "weight decay apart from the gradient, W - lr lambda W, of": {"decoupled": True},
+}
+
+
+@dtypes
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("convention", DECAYS)
+def test_weight_decay_is_judged_and_its_form_is_named(name, convention, dtype):
+    how = replace(Optimiser(name, 0.03), weight_decay=0.1, **DECAYS[convention])
+    report = check_optimizer(scratch_optimizer(how), dtype=dtype)
+    assert report.verdict is Verdict.SAME, str(report)
+    forms = [text[: len(convention)] for text in report.conventions]
+    assert forms == ([convention] if convention else [])
+    assert "weight decay 0.1" in str(report)
+    wrong = scratch_optimizer(how)
+    report = check_optimizer(wrong, dtype=dtype, weight_decay=0.1 * (1 + 1e-4))
+    assert report.verdict is Verdict.DIFFERENT
 
 
 MISTAKES = [
@@ -82,7 +111,8 @@ MISTAKES = [
 @pytest.mark.parametrize(
     ("name", "old", "new"), MISTAKES, ids=[f"{name}: {new}" for name, _, new in MISTAKES]
 )
-def test_a_mistake_is_seen(name, old, new):
+@dtypes
+def test_a_mistake_is_seen(name, old, new, dtype):
     source = inspect.getsource(book)
     head, tail = re.split(rf"(?=class {name}\()", source)
     body, *rest = re.split(r"(?=\n\n\nclass )", tail, maxsplit=1)
@@ -90,7 +120,10 @@ def test_a_mistake_is_seen(name, old, new):
     module = {}
     exec(head + body.replace(old, new) + "".join(rest), module)
     kind, numbers, _ = RIGHT[name]
-    report = check_optimizer(module[name](**numbers), kind)
+    report = check_optimizer(module[name](**numbers), kind, dtype=dtype)
+    if dtype is np.float32 and (name, new) == ("SGD", "np.float32(self.lr) * g"):
+        assert report.verdict is Verdict.SAME  # no mistake there
+        return
     assert report.verdict is Verdict.DIFFERENT
     assert "First divergence: " in str(report)
     assert max(map(len, str(report).splitlines())) <= 80
@@ -138,6 +171,7 @@ class Failing(book.SGD):
         (book.SGD(), {"beta1": 0.9}, TypeError, "beta1 is no number of sgd; it has lr"),
         (Used(), {"name": "momentum"}, ValueError, "remembers something before its first update"),
         (Secretive(), {"name": "momentum", "momentum": 0.9}, TypeError, "keeps 0 dicts of arrays"),
+        (book.SGD(), {"dtype": int}, ValueError, "float64 or float32, not int64"),
         (Failing(), {"name": "sgd"}, ValueError, "raises ZeroDivisionError at call 1: division"),
     ],
 )
