@@ -89,7 +89,7 @@ def serve_optimizer(
     def make(module: ModuleType) -> tuple[Any, str]:
         found = find_optimizer(module, name, path)
         own = _own(found, given)
-        made, call = build(found, own, SIZES)
+        made, call = build(found, own, SIZES, "--optimizer-arg")
         said = {key: value for key, value in given.items() if key not in own}
         try:
             return check_optimizer(made, seed=seed, **said), call

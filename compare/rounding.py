@@ -420,8 +420,9 @@ def update_allowed(
 ) -> dict[str, Array]:
     """Return the error allowed to each element of W' = fl(W - d) and of the state, elementwise.
 
-    One rounding of the difference, ulp(W') / 2, and that of d, by first-order error analysis of the
-    formula (Higham 2002, section 3.1): u times the sum over the operations of what each rounds.
+    One rounding of the difference, ulp(W') / 2 (in Nesterov, whose book form takes two steps, two,
+    each of what W may be in between), and that of d, by first-order error analysis of the formula
+    (Higham 2002, section 3.1): u times the sum over the operations of what each rounds.
     With s = lr g, m the momentum and r the decay rate,
 
         sgd         d = s                       Ed = 2 |s|
@@ -471,7 +472,12 @@ def update_allowed(
             step = replace(step, g=g)
         E, Ed = _moving(optimiser, step, Eg, u, tiny)
         Ed = Ed + shrunk
-    ulp = np.spacing(np.minimum(np.abs(after), float(numbers.max)).astype(dtype)).astype(np.float64)
+    size = np.abs(after)
+    if optimiser.name == "nesterov":  # the book adds v, then g: W is rounded twice
+        size = 2 * (
+            np.maximum(size, np.abs(W)) + (1 + optimiser.momentum) * np.abs(step.g) * optimiser.lr
+        )
+    ulp = np.spacing(np.minimum(size, float(numbers.max)).astype(dtype)).astype(np.float64)
     factor = FUSED if numbers.eps == np.finfo(np.float64).eps else 1.0
     return {name: factor * value for name, value in {**E, "W": ulp / 2 + Ed}.items()}
 

@@ -275,7 +275,9 @@ def _offer(module: types.ModuleType) -> str:
     return f"there is {', '.join(names)}" if names else "no class there has gradient and loss"
 
 
-def build(cls: Any, given: Mapping[str, Any], sizes: Sequence[int]) -> tuple[Any, str]:
+def build(
+    cls: Any, given: Mapping[str, Any], sizes: Sequence[int], option: str = "--arg"
+) -> tuple[Any, str]:
     """Return an instance and the call that made it.
 
     Arguments are filled by `given`, then by their names; of others without a default, the values
@@ -292,7 +294,7 @@ def build(cls: Any, given: Mapping[str, Any], sizes: Sequence[int]) -> tuple[Any
     unknown = sorted(set(given) - set(parameters))
     if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         raise InputError(
-            f"--arg {unknown[0]}: {cls.__name__} takes {', '.join(parameters) or 'no arguments'}"
+            f"{option} {unknown[0]}: {cls.__name__} takes {', '.join(parameters) or 'no arguments'}"
         )
     values, named, open_ = dict(given), by_name(sizes), list[str]()
     shapes = {name for name, value in named.items() if value not in (0.01, "relu", 0)}
@@ -306,13 +308,13 @@ def build(cls: Any, given: Mapping[str, Any], sizes: Sequence[int]) -> tuple[Any
         elif parameter.default is parameter.empty:
             open_.append(name)
     if open_:
-        values |= _tried(cls, parameters, values, open_, sizes)
+        values |= _tried(cls, parameters, values, open_, sizes, option)
     try:
         net = _call(cls, parameters, values)
     except (Exception, SystemExit) as error:
         raise InputError(
             f"{cls.__name__}({_text(values)}): {type(error).__name__}: {error}; "
-            "other arguments can be given by --arg NAME=VALUE"
+            f"other arguments can be given by {option} NAME=VALUE"
         ) from error
     return net, f"{cls.__name__}({_text(values)})"
 
@@ -323,6 +325,7 @@ def _tried(
     values: Mapping[str, Any],
     names: Sequence[str],
     sizes: Sequence[int],
+    option: str,
 ) -> dict[str, Any]:
     """Return values for the arguments `names` with which a network comes out."""
     features, *hidden, classes = sizes
@@ -337,7 +340,7 @@ def _tried(
         except (Exception, SystemExit):
             continue
     given = f"{names[0]}=VALUE"
-    raise InputError(f"{cls.__name__}: what is {', '.join(names)}? Give it by --arg {given}")
+    raise InputError(f"{cls.__name__}: what is {', '.join(names)}? Give it by {option} {given}")
 
 
 def _call(
