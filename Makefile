@@ -24,6 +24,7 @@ calibrate: .venv/test
 
 power: .venv/test
 	$(BIN)/python tests/power.py
+	$(BIN)/python tests/chapter.py
 
 setup: .venv/test
 

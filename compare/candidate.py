@@ -99,8 +99,14 @@ class Candidate:
         self._extended.without_dropout(reason)
         return asdict(self.found)
 
+    def write_decay(self, value: float) -> None:
+        """Give the network another weight_decay_lambda."""
+        self.net.weight_decay_lambda = value  # type: ignore[attr-defined]  # where it has one
+
     def restore(self) -> None:
-        """Put back what BatchNorm, dropout and their modes came with."""
+        """Put back what weight decay, BatchNorm, dropout and their modes came with."""
+        if self.weight_decay_lambda is not None:
+            self.write_decay(self.weight_decay_lambda)
         self._extended.restore()
 
     def loss(self, x: Array, t: Targets, *, training: bool = True) -> float:

@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from numbers import Real
 from typing import Any
@@ -91,7 +92,6 @@ def check_network(
             return _examine(candidate, decay, seed, activation, targets, batch, init)[1]
     finally:
         candidate.write(own)
-        candidate.restore()
 
 
 def check_candidate(
@@ -118,9 +118,14 @@ def _examine(
     batch: Stimulus | None = None,
     init: str | float | None = None,
 ) -> tuple[Examination, Report]:
-    with one_thread_each():
-        examination = Examination(candidate, decay, np.random.default_rng(seed))
-        return examination, replace(examination.run(activation, targets, batch, init), seed=seed)
+    examination = Examination(candidate, decay, np.random.default_rng(seed))
+    try:
+        with one_thread_each():
+            report = examination.run(activation, targets, batch, init)
+            return examination, replace(report, seed=seed)
+    finally:
+        with suppress(RuntimeError):  # of a process that is lost
+            candidate.restore()
 
 
 def assert_parity(

@@ -31,6 +31,9 @@ from compare.stimuli import Stimuli, Stimulus, without_kink_rows
 Array = NDArray[np.floating[Any]]
 ACTIVATIONS = ("relu", "sigmoid", "tanh")
 
+SOME_DECAY = 0.1
+"""lambda for a network that comes without one: as large as the gradient, so that it shows."""
+
 
 @dataclass(frozen=True)
 class Response:
@@ -68,6 +71,8 @@ class Examination:
         self.convention = PYTORCH
         # Of a network that cannot be told, in which mode loss and predict are.
         self.untold: bool | None = None
+        # A lambda of weight decay that the network is judged with beside its own.
+        self.other_decay: float | None = None
 
     def run(
         self,
@@ -82,6 +87,7 @@ class Examination:
         self._show(plain)
         first_call(self.candidate, plain, targets)
         self._see_masks(plain)
+        self.other_decay = self._switched_decay(plain)
         found = self._identify(plain, activation)
         reference = self._reference(found[0])
         facts = [] if init is None else judge_init(given, init)
@@ -93,11 +99,16 @@ class Examination:
         stimuli, not_judged = self._stimuli(reference, batch)
         responses = [r for stimulus in stimuli for r in self._respond(stimulus)]
 
-        rule = rule_of(reference, self.candidate.dtype)
+        references = {decay: self._reference(found[0], decay) for decay in (None, self.other_decay)}
+        rules = {key: rule_of(each, self.candidate.dtype) for key, each in references.items()}
 
         def judge(convention: Convention, where: str | None) -> list[Judgement]:
-            here = [r for r in responses if where in (None, r.stimulus.name)]
-            return [j for r in here for j in self._judge(r, reference, rule, convention)]
+            here = [
+                (r, references[r.stimulus.weight_decay], rules[r.stimulus.weight_decay])
+                for r in responses
+                if where in (None, r.stimulus.name)
+            ]
+            return [j for of_response in here for j in self._judge(*of_response, convention)]
 
         epsilons = self._epsilons(responses, reference)
         extras = reference.extras
@@ -125,6 +136,34 @@ class Examination:
         self.candidate.write(stimulus.params)
         if self.candidate.found.remembers:
             self.candidate.write_running(stimulus.running)
+        if self.other_decay is not None:
+            decay = stimulus.weight_decay
+            self.candidate.write_decay(self.weight_decay_lambda if decay is None else decay)
+
+    def _switched_decay(self, plain: Stimulus) -> float | None:
+        """Return another lambda that the network follows: none, or one where it has none.
+
+        None where it has no attribute for it, or another value of it changes nothing.
+        """
+        candidate, own = self.candidate, self.candidate.weight_decay_lambda
+        if own is None or own != self.weight_decay_lambda:
+            return None
+        other = 0.0 if self.weight_decay_lambda else SOME_DECAY
+
+        def answers() -> list[Any]:
+            grads = candidate.gradient(plain.x, plain.t)
+            return [candidate.loss(plain.x, plain.t), *grads.values()]
+
+        before = answers()
+        try:
+            candidate.write_decay(other)
+            after = answers()
+        except (Exception, SystemExit):
+            return None
+        finally:
+            candidate.write_decay(own)
+        same = all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+        return None if same else other
 
     def _see_masks(self, plain: Stimulus) -> None:
         """See that the masks of dropout can be read; else do without it."""
@@ -185,7 +224,10 @@ class Examination:
             found.append(f"predict returns {form}")
         elif candidate.not_judged:
             found.append(candidate.not_judged)
-        if self.weight_decay_lambda:
+        if self.other_decay is not None:
+            both = f"{self.weight_decay_lambda:g} and, in one stimulus, {self.other_decay:g}"
+            found.append(f"weight_decay_lambda {both}")
+        elif self.weight_decay_lambda:
             found.append(f"weight_decay_lambda {self.weight_decay_lambda:g}")
         elif candidate.weight_decay_lambda is not None:
             found.append("weight_decay_lambda 0: weight decay is not judged")
@@ -272,7 +314,11 @@ class Examination:
         drawn = self.stimuli.battery(reference)
         stimuli = [s for s in (without_kink_rows(d, reference) for d in drawn) if s]
         if stimuli:  # calls in between must not change what the first stimulus gives
-            stimuli.append(replace(stimuli[0], name=f"{len(stimuli[0].x)} rows, again"))
+            rows = len(stimuli[0].x)
+            stimuli.append(replace(stimuli[0], name=f"{rows} rows, again"))
+            if self.other_decay is not None:
+                name = f"{rows} rows, weight decay {self.other_decay:g}"
+                stimuli.append(replace(stimuli[0], name=name, weight_decay=self.other_decay))
         if batch is None:
             return stimuli, ()
         kept = without_kink_rows(batch, reference)
@@ -280,10 +326,11 @@ class Examination:
             return stimuli, (f"{batch.name}: each has a ReLU on the brink of 0",)
         return [*stimuli, kept], ()
 
-    def _reference(self, activation: str) -> Reference:
+    def _reference(self, activation: str, decay: float | None = None) -> Reference:
         found = self.candidate.found
         extras = Extras(found.batchnorm, found.ratio)
-        return Reference(self.candidate.sizes, activation, self.weight_decay_lambda, extras)
+        decay = self.weight_decay_lambda if decay is None else decay
+        return Reference(self.candidate.sizes, activation, decay, extras)
 
     def _derived(self, e: Evaluation) -> Derived:
         return Derived(e, self.candidate.dtype)

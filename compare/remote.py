@@ -136,8 +136,12 @@ class RemoteCandidate(Candidate):
         self._found = Found(**fields)
         return fields
 
+    def write_decay(self, value: float) -> None:
+        """Give the network another weight_decay_lambda."""
+        self._ask("write_decay", value)
+
     def restore(self) -> None:
-        """Put back what BatchNorm, dropout and their modes came with."""
+        """Put back what weight decay, BatchNorm, dropout and their modes came with."""
         self._ask("restore")
 
     def loss(self, x: Array, t: Targets, *, training: bool = True) -> float:

@@ -44,6 +44,8 @@ class Stimulus:
         The batch.
     running : mapping
         running_mean1, running_var1, ..., from which BatchNorm starts.
+    weight_decay : float or None
+        lambda that the network is given; None for its own.
     is_stress : bool
         Whether training never visits such a state, so that not being finite there is a limit of
         range and no mistake.
@@ -54,6 +56,7 @@ class Stimulus:
     x: Array
     t: NDArray[np.int64]
     running: Mapping[str, Any] = field(default_factory=dict)
+    weight_decay: float | None = None
     is_stress: bool = False
 
 

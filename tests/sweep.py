@@ -53,9 +53,15 @@ class Case:
 
 
 @functools.cache
+def digits_data(dtype: str) -> Any:
+    """Return the embedded digits as a run has them."""
+    return load_data("digits", None, dtype, "cpu", lambda _: None)
+
+
+@functools.cache
 def digits() -> tuple[Any, Any]:
     """Return the embedded digits as float64 (N, 784) in [0, 1], and their labels."""
-    data = load_data("digits", None, "float64", "cpu", print)
+    data = digits_data("float64")
     return np.asarray(data.x), np.asarray(data.t)
 
 

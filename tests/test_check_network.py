@@ -14,6 +14,7 @@ from compare import assert_parity, check_network
 from compare.initialisation import judge_init, name_rule
 from compare.judgement import Verdict
 from correct import IMPLEMENTATIONS, random_network
+from my_network import TwoLayerNet
 from planted import BUGS
 from scratch import Affine, MultiLayerNet, Relu, Sigmoid, SoftmaxWithLoss
 
@@ -625,6 +626,34 @@ def mean_bias(self, dout):
     dx = Affine.backward(self, dout)
     self.db = dout.mean(axis=0)
     return dx
+
+
+class Forgets(MultiLayerNet):
+    """A mistake that the book's own code once had: weight decay in the loss alone."""
+
+    def gradient(self, x, t):
+        return undecayed(self, x, t)
+
+
+@pytest.mark.parametrize("declared", [0, 0.1])
+def test_weight_decay_is_judged_on_and_off(declared):
+    right = net(weight_decay_lambda=declared)
+    report = check_network(right)
+    assert report.verdict is Verdict.SAME
+    assert right.weight_decay_lambda == declared
+    other = 0 if declared else 0.1
+    assert f"weight_decay_lambda {declared} and, in one stimulus, {other}" in report.inferred
+    assert any(j.where.endswith(f"weight decay {other}") for j in report.judgements)
+    wrong = Forgets(*SIZES, weight_decay_lambda=declared, rng=np.random.default_rng(1))
+    first = check_network(wrong).first_divergence
+    assert first.quantity == f"gradient W{len(SIZES[1]) + 1}"
+
+
+def test_a_lambda_that_nobody_reads_is_not_judged():
+    network = TwoLayerNet(11, 13, 5)
+    network.weight_decay_lambda = 0
+    said = "weight_decay_lambda 0: weight decay is not judged"
+    assert said in check_network(network).inferred
 
 
 def test_hint_at_weight_decay():

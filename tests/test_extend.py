@@ -283,14 +283,20 @@ BATCHNORM = {
 }
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("plant", BATCHNORM, ids=lambda plant: plant.__name__)
-def test_mistakes_in_batchnorm_are_seen(rng, plant, dtype):
-    if plant is float32_variance and dtype == np.float32:
-        pytest.skip("the same in float32")
+def seen(plant, dtype):
+    """Return the first failing judgement of a network with this BatchNorm."""
+    rng = np.random.default_rng(0)
     net = network(rng, plant(), dtype=dtype)
     net.params["W1"] *= dtype(0.05)  # small variances, where an epsilon shows
-    first = first_failing(judged(net, *batch(rng, dtype), Convention(), dtype))
+    return first_failing(judged(net, *batch(rng, dtype), Convention(), dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("plant", BATCHNORM, ids=lambda plant: plant.__name__)
+def test_mistakes_in_batchnorm_are_seen(plant, dtype):
+    if plant is float32_variance and dtype == np.float32:
+        pytest.skip("the same in float32")
+    first = seen(plant, dtype)
     assert first and first.quantity.startswith(BATCHNORM[plant])
 
 
@@ -316,13 +322,19 @@ DROPOUT = {
 }
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", DROPOUT)
-def test_mistakes_in_dropout_are_seen(rng, name, dtype):
+def seen_dropout(name, dtype):
+    """Return the first failing judgement of a network in which one dropout is wrong."""
+    rng = np.random.default_rng(0)
     net = network(rng, batchnorm=None, ratio=0.3, inverted=True, dtype=dtype)
     method, wrong = DROPOUT[name]
     net.layers["Dropout1"].__class__ = type("Wrong", (Dropout,), {method: wrong})
-    assert first_failing(judged(net, *batch(rng, dtype), Convention(), dtype))
+    return first_failing(judged(net, *batch(rng, dtype), Convention(), dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", DROPOUT)
+def test_mistakes_in_dropout_are_seen(name, dtype):
+    assert seen_dropout(name, dtype)
 
 
 def test_masks_follow_the_draws():

@@ -109,11 +109,8 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new"), MISTAKES, ids=[f"{name}: {new}" for name, _, new in MISTAKES]
-)
-@dtypes
-def test_a_mistake_is_seen(name, old, new, dtype):
+def judged(name, old, new, dtype):
+    """Return the report on the class with `new` in the place of `old`."""
     source = inspect.getsource(book)
     head, tail = re.split(rf"(?=class {name}\()", source)
     body, *rest = re.split(r"(?=\n\n\nclass )", tail, maxsplit=1)
@@ -121,7 +118,15 @@ def test_a_mistake_is_seen(name, old, new, dtype):
     module = {}
     exec(head + body.replace(old, new) + "".join(rest), module)
     kind, numbers, _ = RIGHT[name]
-    report = check_optimizer(module[name](**numbers), kind, dtype=dtype)
+    return check_optimizer(module[name](**numbers), kind, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"), MISTAKES, ids=[f"{name}: {new}" for name, _, new in MISTAKES]
+)
+@dtypes
+def test_a_mistake_is_seen(name, old, new, dtype):
+    report = judged(name, old, new, dtype)
     if dtype is np.float32 and (name, new) == ("SGD", "np.float32(self.lr) * g"):
         assert report.verdict is Verdict.SAME  # no mistake there
         return

@@ -181,9 +181,8 @@ BUGS = [
 for_each_bug = pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 
 
-@for_each_bug
-@dtypes
-def test_a_planted_bug_is_seen(bug: Bug, dtype: Any) -> None:
+def seen(bug: Bug, dtype: Any) -> Judgement | None:
+    """Return the first failing judgement of the optimiser that has the bug."""
     source = inspect.getsource(scratch.optimizer)
     assert source.count(bug.old) == 1
     form = FORMS[bug.form]
@@ -192,8 +191,15 @@ def test_a_planted_bug_is_seen(bug: Bug, dtype: Any) -> None:
     right = scratch_optimizer(form)
     given = {name: value for name, value in vars(right).items() if name[0] != "_" and name != "t"}
     names = inspect.signature(type(right)).parameters
-    optimizer = wrong[type(right).__name__](**{k: v for k, v in given.items() if k in names})
-    failing = judged(optimizer, form, dtype, steps=20)
+    takes = {*names, "weight_decay", "decoupled", "decay_biases"}
+    optimizer = wrong[type(right).__name__](**{k: v for k, v in given.items() if k in takes})
+    return judged(optimizer, form, dtype, steps=20)
+
+
+@for_each_bug
+@dtypes
+def test_a_planted_bug_is_seen(bug: Bug, dtype: Any) -> None:
+    failing = seen(bug, dtype)
     if bug.name == "lr in float32" and dtype is np.float32:
         assert failing is None  # no mistake there
         return

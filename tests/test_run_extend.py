@@ -140,15 +140,20 @@ BUGS = [
 ]
 
 
+def seen(plant, extras, data=None):
+    """Return the first failing judgement of a run around which the bug is planted."""
+    with pytest.MonkeyPatch.context() as patch:
+        plant(patch)
+        (init,) = run(*extras, data=data).inits
+    assert (init.verdict is Verdict.DIFFERENT) == bool(init.failing)
+    return first_failing(init.failing)
+
+
 @pytest.mark.parametrize(
     ("plant", "extras", "quantity", "where"), BUGS, ids=[plant.__name__ for plant, *_ in BUGS]
 )
-def test_planted_bug_is_seen_and_placed(monkeypatch, digits, plant, extras, quantity, where):
-    plant(monkeypatch)
-    report = run(*extras, data=digits)
-    (init,) = report.inits
-    assert init.verdict is Verdict.DIFFERENT, report.text()
-    first = first_failing(init.failing)
+def test_planted_bug_is_seen_and_placed(digits, plant, extras, quantity, where):
+    first = seen(plant, extras, digits)
     assert (first.quantity, first.where) == (quantity, where)
 
 
