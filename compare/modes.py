@@ -80,15 +80,15 @@ class Extended:
         self.net = net
         self._layers = _layers(net)
         self._own = [
-            (owner, name, copy.copy(vars(owner)[name]))
+            (owner, name, value, copy.copy(value))
             for owner in (net, *self._layers)
-            for name in (*RUNNING, *RATIOS, *FLAGS)
-            if name in vars(owner)
+            for name, value in _own(owner).items()
+            if name in (*RUNNING, *RATIOS, *FLAGS)
         ]
         self._generators = [
             (value, value.bit_generator.state)
             for owner in (net, *self._layers)
-            for value in vars(owner).values()
+            for value in _own(owner).values()
             if isinstance(value, np.random.Generator)
         ]
         normalizations = [v for v in self._layers if all(hasattr(v, name) for name in RUNNING)]
@@ -158,7 +158,9 @@ class Extended:
 
     def restore(self) -> None:
         """Put back what the network came with."""
-        for owner, name, value in self._own:
+        for owner, name, value, kept in self._own:
+            if isinstance(value, np.ndarray):
+                value[...] = kept
             setattr(owner, name, value)
         for generator, state in self._generators:
             generator.bit_generator.state = state
@@ -171,7 +173,8 @@ class Extended:
             else:
                 self.found = replace(self.found, ratio=ratios.pop())
         for name in RATIOS[:3]:
-            if _is_number(vars(self.net).get(name)) and not self.dropouts and vars(self.net)[name]:
+            value = _own(self.net).get(name)
+            if _is_number(value) and value and not self.dropouts:
                 setattr(self.net, name, 0.0)
                 remark = f"dropout is judged with {name} 0: no layers of it are found"
                 self.found = replace(self.found, remarks=(*self.found.remarks, remark))
@@ -182,7 +185,7 @@ class Extended:
         for owner in (self.net, *self._layers):
             if all(callable(getattr(owner, name, None)) for name in ("train", "eval")):
                 found += [(owner, "train"), (owner, "eval")]
-            found += [(owner, name) for name in FLAGS if isinstance(vars(owner).get(name), bool)]
+            found += [(owner, name) for name in FLAGS if isinstance(_own(owner).get(name), bool)]
         return found
 
 
@@ -195,6 +198,11 @@ def flag_of(function: Any) -> str:
     return next((name for name in FLAGS if name in parameters), "")
 
 
+def _own(owner: Any) -> dict[str, Any]:
+    """Return the attributes of an instance, apart from those of its class."""
+    return dict(getattr(owner, "__dict__", {}))
+
+
 def _layers(net: Any) -> list[Any]:
     layers: Any = getattr(net, "layers", ())
     layers = layers.values() if isinstance(layers, Mapping) else layers
@@ -204,13 +212,13 @@ def _layers(net: Any) -> list[Any]:
 
 def _is_dropout(layer: Any) -> bool:
     return "dropout" in type(layer).__name__.lower() or any(
-        name in vars(layer) for name in RATIOS if "drop" in name
+        name in _own(layer) for name in RATIOS if "drop" in name
     )
 
 
 def _ratio_of(layer: Any) -> str:
     for name in RATIOS:
-        if _is_number(vars(layer).get(name)):
+        if _is_number(_own(layer).get(name)):
             return name
     raise TypeError(
         f"{type(layer).__name__} has none of {', '.join(RATIOS)}: a dropout is judged by the share "
