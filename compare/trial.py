@@ -223,7 +223,7 @@ class Trial:
             actual = {**move.grads, **move.afterwards.running}
             return [
                 *data,
-                *judge_values(actual, e, rule, where),
+                *self._judged(actual, e, rule, where),
                 *judge_update(self.optimiser, move, where),
                 *self._judge_loss(step, where),
             ]
@@ -245,10 +245,27 @@ class Trial:
         self._derived = _relative_allowed(rule.derived, e)
         return [
             *data,
-            *judge_values({**self.candidate.outputs(x), **grads}, e, rule, where),
+            *self._judged({**self.candidate.outputs(x), **grads}, e, rule, where),
             *own,
             *judge_update(self.optimiser, move, where),
             *self._judge_loss(step, where),
+        ]
+
+    def _judged(
+        self, actual: Mapping[str, Array | float], e: Evaluation, rule: Rule, where: str
+    ) -> list[Judgement]:
+        """Judge values; where torch in the same dtype is not finite either, there is nothing to."""
+        judgements = judge_values(actual, e, rule, where)
+        if not any(j.verdict is Verdict.UNSTABLE for j in judgements):
+            return judgements
+        given = e.params, e.x, e.t, e.convention, e.mode
+        theirs = self.again.evaluate(*given, gradients=bool(e.grads)).values()
+        detail = f"leaves the range of {self.dtype} in torch, too"
+        return [
+            replace(j, verdict=Verdict.INCONCLUSIVE, detail=detail)
+            if j.verdict is Verdict.UNSTABLE and not np.isfinite(theirs[j.name]).all()
+            else j
+            for j in judgements
         ]
 
     def _judge_own(
@@ -272,12 +289,12 @@ class Trial:
             move.after, *step.batch, self.convention, move.afterwards, gradients=False
         )
         rule = self.rule(e)
-        loss = judge_values({"loss": step.ours.loss}, e, rule, where)
-        if loss[0].verdict is Verdict.SAME:
+        loss = self._judged({"loss": step.ours.loss}, e, rule, where)
+        if not loss[0].fails:
             return loss
         self.candidate.write(move.after)
         self.candidate.write_running(move.afterwards.running)
-        forward = judge_values(self.candidate.outputs(step.batch[0]), e, rule, where)
+        forward = self._judged(self.candidate.outputs(step.batch[0]), e, rule, where)
         return [j for j in forward if j.verdict is not Verdict.SAME] + loss
 
     def _judge_theirs(self, step: Step) -> list[Judgement]:

@@ -400,6 +400,23 @@ def test_gradients_of_a_step_with_a_row_on_a_relus_edge_are_judged(monkeypatch, 
     assert "not what gradient(x, t) gives" in first.detail
 
 
+def test_a_run_that_leaves_the_range_of_float32_is_no_mistake(monkeypatch):
+    """Where float64 is still finite, and torch in float32 is not."""
+    arguments = [
+        "--dtype", "float32", "--init", "1", "--optimizer", "momentum", "--lr", "0.10986240586596775",
+        "--hidden", "39", "38", "59", "34", "--batch-size", "7", "--judge", "every", "--seed", "82",
+    ]  # fmt: skip  # a command line
+    report = run(*arguments)
+    assert not np.isfinite(report.inits[0].trace.scratch).all()
+    assert report.verdict is Verdict.SAME, report.text()
+
+    def without_torch(self, actual, e, rule, where):
+        return compare.trial.judge_values(actual, e, rule, where)
+
+    monkeypatch.setattr(compare.trial.Trial, "_judged", without_torch)
+    assert run(*arguments).verdict is Verdict.UNSTABLE
+
+
 def test_run_in_which_nothing_is_finite_is_inconclusive(digits):
     (init,) = run("--init", "std=1e300", data=digits).inits
     assert (init.verdict, init.points) == (Verdict.INCONCLUSIVE, {})
