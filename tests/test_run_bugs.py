@@ -403,8 +403,9 @@ def test_gradients_of_a_step_with_a_row_on_a_relus_edge_are_judged(monkeypatch, 
 def test_a_run_that_leaves_the_range_of_float32_is_no_mistake(monkeypatch):
     """Where float64 is still finite, and torch in float32 is not."""
     arguments = [
-        "--dtype", "float32", "--init", "1", "--optimizer", "momentum", "--lr", "0.10986240586596775",
-        "--hidden", "39", "38", "59", "34", "--batch-size", "7", "--judge", "every", "--seed", "82",
+        "--dtype", "float32", "--init", "1", "--optimizer", "momentum", "--batch-size", "7",
+        "--lr", "0.10986240586596775", "--hidden", "39", "38", "59", "34", "--seed", "82",
+        "--judge", "every",
     ]  # fmt: skip  # a command line
     report = run(*arguments)
     assert not np.isfinite(report.inits[0].trace.scratch).all()
