@@ -11,6 +11,9 @@ import numpy as np
 from compare.evaluation import PYTORCH, Convention, Evaluation
 from compare.judgement import Judgement, Verdict
 
+NOTHING = "all"
+"""The name of the judgement on a stimulus of which nothing can be judged."""
+
 ANY = "any"
 """Where a convention shows that is one of the forward pass, or of what is remembered."""
 
@@ -102,6 +105,7 @@ def recognise(
     judge: Judge,
     epsilons: Iterable[float] = (),
     *,
+    start: Convention = PYTORCH,
     batchnorm: bool = False,
     dropout: bool = False,
 ) -> tuple[list[Judgement], list[str], Convention]:
@@ -118,18 +122,38 @@ def recognise(
         Takes a Convention and the name of a stimulus, or None for all; returns the judgements.
     epsilons : sequence of float
         To be tried beside those of the catalogue, and before them.
+    start : Convention
+        Under which the forward pass is right by itself: tried at once, since in float32 two
+        conventions may all but cancel in some value, and each alone seem to make it worse.
     batchnorm, dropout : bool
         What the network has.
     """
     known = dict.fromkeys((*epsilons, *EPSILONS))
     entries = [*catalogue(known, batchnorm=batchnorm, dropout=dropout)]
-    convention, names = PYTORCH, list[str]()
+    convention, changes = PYTORCH, list[dict[str, Any]]()
     judgements = judge(convention, None)
+    if start != PYTORCH and len(_off(started := judge(start, None))) < len(_off(judgements)):
+        convention, judgements = start, started
     while entry := _next(entries, judge, convention, judgements):
         convention = replace(convention, **entry.change)
         judgements = judge(convention, None)
-        names.append(entry.text)
-    return judgements, names, convention
+        changes.append(entry.change)
+    return judgements, _names(entries, convention, changes), convention
+
+
+def _names(
+    entries: list[Entry], convention: Convention, changes: list[dict[str, Any]]
+) -> list[str]:
+    """Return what `convention` is called: what it started with, then what was found, in order."""
+    ours = [entry for entry in entries if _is_in(entry, convention)]
+    first = [entry for entry in ours if entry.change not in changes]
+    found = [entry for change in changes for entry in ours if entry.change == change]
+    return [entry.text for entry in (*first, *found)]
+
+
+def _is_in(entry: Entry, convention: Convention) -> bool:
+    values = {key: getattr(convention, key) for key in entry.change}
+    return values == entry.change and replace(PYTORCH, **entry.change) != PYTORCH
 
 
 def _next(
@@ -149,11 +173,21 @@ def _next(
             right_before = (w for w, probe, _ in off if probe == entry.probe and w not in spoilt)
             places = sorted(right_before)[:1]
         if any(
-            _off(judge(trial, place)) < {item for item in off if item[0] == place}
+            _explains(judge(trial, place), [j for j in judgements if j.where == place])
             for place in places
-        ) and (_off(judge(trial, None)) < off):
+        ) and _explains(judge(trial, None), judgements):
             return entry
     return None
+
+
+def _explains(after: list[Judgement], before: list[Judgement]) -> bool:
+    """Whether less is off in `after`, and nothing that was not; of what was judged in both."""
+    blind = {j.where for j in (*after, *before) if j.name == NOTHING}
+    still, was = (
+        {item for item in _off(judgements) if item[0] not in blind}
+        for judgements in (after, before)
+    )
+    return still < was
 
 
 def _off(judgements: list[Judgement]) -> set[tuple[str, str, str]]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.candidate import Candidate
-from compare.conventions import VARIANCE_EPSILONS, capped, recognise
+from compare.conventions import NOTHING, VARIANCE_EPSILONS, capped, recognise
 from compare.evaluation import PYTORCH, TRAINING, Convention, Evaluation, Mode
 from compare.first_look import GIVEN, OFF_SLOPE, first_call, shared_arrays, slopes_text
 from compare.initialisation import init_text, judge_init, name_rule
@@ -95,6 +95,7 @@ class Examination:
         facts += [*shared_arrays(self.candidate, plain), self._follows_params(plain, reference)]
         facts.append(self._stateless(plain, reference))
         slopes = slopes_text(self.candidate, plain)
+        start = self._forward_convention(reference)
 
         stimuli, not_judged = self._stimuli(reference, batch)
         responses = [r for stimulus in stimuli for r in self._respond(stimulus)]
@@ -113,7 +114,11 @@ class Examination:
         epsilons = self._epsilons(responses, reference)
         extras = reference.extras
         judgements, conventions, self.convention = recognise(
-            judge, epsilons, batchnorm=extras.batchnorm, dropout=extras.dropout is not None
+            judge,
+            epsilons,
+            start=start,
+            batchnorm=extras.batchnorm,
+            dropout=extras.dropout is not None,
         )
         facts.append(self._purity())
         verdict = overall([*facts, *judgements])
@@ -242,6 +247,28 @@ class Examination:
             replace(PYTORCH, variance_epsilon=epsilon, inverted=inverted)
             for epsilon, inverted in product(epsilons, scalings)
         ]
+
+    def _forward_convention(self, reference: Reference) -> Convention:
+        """Return under which the forward pass is right where an epsilon shows; or PyTorch's."""
+        candidate, found = self.candidate, self.candidate.found
+        if not found:
+            return PYTORCH
+        s = self.stimuli.small_variances()
+        training = self._told(training=found.batchnorm and not found.remembers)
+        try:
+            self._show(s)
+            actual: dict[str, Any] = candidate.outputs(s.x, training=training)
+            actual = actual or {"loss": candidate.loss(s.x, s.t, training=training)}
+            mode = self._mode(s, training=training)
+        except (Exception, SystemExit):  # on a stimulus, it will be a finding
+            return PYTORCH
+        scores = []
+        for convention in self._forward_conventions():
+            e = reference.evaluate(s.params, s.x, s.t, convention, mode, gradients=False)
+            judgements = judge_values(actual, e, self._derived(e), s.name)
+            scores.append((max((j.score for j in judgements), default=0.0), convention))
+        score, best = min(scores, key=lambda pair: pair[0])
+        return best if score <= 1 else PYTORCH
 
     def _found_beside(self) -> list[str]:
         """Return what there is beside Affine and activations, for the report."""
@@ -401,7 +428,7 @@ class Examination:
         ruled = rule(e)
         if reference.extras and kink_rows(e, ruled.derived.rounding).any():
             detail = "a ReLU is on its edge, and no row can be left out"
-            return [Judgement("gradient", "all", where, Verdict.INCONCLUSIVE, detail=detail)]
+            return [Judgement("gradient", NOTHING, where, Verdict.INCONCLUSIVE, detail=detail)]
         judgements = judge_values(r.actual, e, ruled, where)
         if r.raised:
             judgements.insert(0, judge_fact("forward", "call", where, False, r.raised))
