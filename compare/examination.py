@@ -197,34 +197,30 @@ class Examination:
     def _identify(self, plain: Stimulus, activation: str | None) -> tuple[str, tuple[str, ...]]:
         """Return the activation, and what was found about the network, by its forward alone."""
         candidate = self.candidate
-        extended = candidate.found
-        modes = (not extended,) if extended.can_switch or not extended else (False, True)
-        predicted = candidate.outputs(plain.x, training=modes[0]).get("logits")
-        actual: dict[str, Any] = {"loss": candidate.loss(plain.x, plain.t, training=modes[0])}
-        if predicted is not None:
-            actual = {"logits": predicted}
-            if ((predicted >= 0) & (predicted <= 1)).all():
-                actual["probabilities"] = predicted
-            if (predicted <= 0).all():
-                actual["log-probabilities"] = predicted
+        extended, either = candidate.found, (False, True)
+        told = either if extended.can_switch else (False,)
+        tried = (activation,) if activation else ACTIVATIONS
+        references = {name: self._reference(name) for name in tried}
         trials = []
-        for trial in (activation,) if activation else ACTIVATIONS:
-            reference = self._reference(trial)
-            for training, convention in product(modes, self._forward_conventions()):
-                mode = self._mode(plain, training=training)
-                e = reference.evaluate(plain.params, plain.x, plain.t, convention, mode)
+        for training in told if extended else (True,):
+            actual = self._seen(plain, training=training)
+            # In which mode one is that cannot be told is found here, too.
+            modes = (training,) if extended.can_switch or not extended else either
+            for trial, mode, convention in product(tried, modes, self._forward_conventions()):
+                given = plain.params, plain.x, plain.t
+                of_call = self._mode(plain, training=mode)
+                e = references[trial].evaluate(*given, convention, of_call)
                 for judgement in judge_values(actual, e, self._derived(e), plain.name):
-                    if judgement.name in actual:
-                        trials.append((judgement.score, trial, judgement.name, training))
+                    trials.append((judgement.score, trial, judgement.name, mode))
         score, name, form, training = min(trials)
         found = [f"targets as {candidate.targets}", *self._found_beside()]
-        if len(modes) > 1:
+        if extended and not extended.can_switch:
             self.untold = training
             found.append(f"loss and predict {'in' if training else 'after'} training")
         if len(candidate.sizes) > 2 and not activation:
             nearest = "" if score <= 1 else " (the nearest of relu, sigmoid, tanh)"
             found.insert(0, f"activation {name}{nearest}")
-        if predicted is not None:
+        if form != "loss":
             candidate.output = form
             found.append(f"predict returns {form}")
         elif candidate.not_judged:
@@ -237,6 +233,18 @@ class Examination:
         elif candidate.weight_decay_lambda is not None:
             found.append("weight_decay_lambda 0: weight decay is not judged")
         return name, tuple(found)
+
+    def _seen(self, plain: Stimulus, *, training: bool) -> dict[str, Any]:
+        """Return what predict gives, under all that it may be, or the loss where there is none."""
+        predicted = self.candidate.outputs(plain.x, training=training).get("logits")
+        if predicted is None:
+            return {"loss": self.candidate.loss(plain.x, plain.t, training=training)}
+        actual: dict[str, Any] = {"logits": predicted}
+        if ((predicted >= 0) & (predicted <= 1)).all():
+            actual["probabilities"] = predicted
+        if (predicted <= 0).all():
+            actual["log-probabilities"] = predicted
+        return actual
 
     def _forward_conventions(self) -> list[Convention]:
         """Return those under which the forward pass of the network may be another one."""

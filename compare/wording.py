@@ -155,9 +155,12 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
         )
     if layer == layers:
         return f"the backward of Affine {layer}: the loss is right"
+    dropped = any(re.match(r"d\d", j.name) for j in judgements if j.where == first.where)
+    between = "dropout and activation" if dropped else "and the activation"
+    comma = "," if dropped else ""
     return (
-        f"the backward between layers {layer + 1} and {layer}, dx of Affine {layer + 1} and the "
-        f"activation: the gradients of layer {layer + 1} are right"
+        f"the backward between layers {layer + 1} and {layer}, dx of Affine {layer + 1}{comma} "
+        f"{between}: the gradients of layer {layer + 1} are right"
     )
 
 

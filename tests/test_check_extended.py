@@ -333,6 +333,18 @@ PLACES = {
 }
 
 
+def test_activation_is_found_where_only_training_is_right():
+    report = check_network(net(NORMALIZATIONS["never in eval"], use_dropout=False))
+    assert report.activation == "relu"
+    assert report.first_divergence.where.endswith(", eval")
+
+
+def test_dropout_is_named_where_its_backward_is_wrong():
+    made = net(dropout=wrong(Inverted, **DROPOUTS["no mask in backward"]), use_batchnorm=False)
+    text = " ".join(check_network(made).text().split())
+    assert "dx of Affine 3, dropout and activation: the gradients of layer 3 are right" in text
+
+
 @pytest.mark.parametrize("name", PLACES)
 def test_place_of_a_mistake_is_said(name):
     text = check_network(net(NORMALIZATIONS[name], use_dropout=False)).text()
