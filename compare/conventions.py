@@ -1,6 +1,7 @@
 """Other documented definitions of the same network, recognised by replaying them."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import product
@@ -13,6 +14,9 @@ from compare.judgement import Judgement, Verdict
 
 NOTHING = "all"
 """The name of the judgement on a stimulus of which nothing can be judged."""
+
+PLACES = 2
+"""Stimuli on which one of these is tried before all: where most is off."""
 
 ANY = "any"
 """Where a convention shows that is one of the forward pass, or of what is remembered."""
@@ -168,7 +172,8 @@ def _next(
         if trial == convention:
             continue
         if entry.probe == ANY:
-            places = sorted({where for where, _, _ in off})
+            count = Counter(where for where, _, _ in off)
+            places = sorted(count, key=lambda where: (-count[where], where))[:PLACES]
         else:
             right_before = (w for w, probe, _ in off if probe == entry.probe and w not in spoilt)
             places = sorted(right_before)[:1]
