@@ -1,7 +1,7 @@
 """What one evaluation of the reference consists of; torch is not needed to hold it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -72,10 +72,6 @@ class Mode:
     training: bool = True
     running: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
     masks: Sequence[NDArray[np.bool_]] = ()
-
-    def of_rows(self, rows: NDArray[Any]) -> "Mode":
-        """Return the same for some rows of the batch."""
-        return replace(self, masks=[mask[rows] for mask in self.masks])
 
 
 TRAINING = Mode()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from compare.evaluation import layer_of
 from compare.judgement import ALL, Judgement, Verdict
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
     if layers > 1 and off & gradients == {name for name in gradients if name.startswith("b")}:
         return "db in the backward of Affine: in every layer it is off, and dW is right"
     if f"gamma{layer}" in gradients and layer < layers:
-        return _place_around_batchnorm(first.name, layer, off)
+        judged = {j.name for j in judgements if j.where == first.where}
+        return _place_around_batchnorm(first.name, layer, off, judged)
     if layer == layers and len(off & gradients) > 1:
         return "the backward of softmax with loss, where every gradient starts"
     if first.name.startswith("b") or f"b{layer}" not in off:
@@ -155,30 +157,32 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
         )
     if layer == layers:
         return f"the backward of Affine {layer}: the loss is right"
-    dropped = any(re.match(r"d\d", j.name) for j in judgements if j.where == first.where)
-    between = "dropout and activation" if dropped else "and the activation"
-    comma = "," if dropped else ""
+    return _between(layer, {j.name for j in judgements if j.where == first.where})
+
+
+def _between(layer: int, judged: set[str]) -> str:
+    """Return the backward below layer `layer` + 1 as a place."""
+    dropped = any(re.match(r"d\d", name) for name in judged)
+    inner = ", dropout and activation" if dropped else " and the activation"
     return (
-        f"the backward between layers {layer + 1} and {layer}, dx of Affine {layer + 1}{comma} "
-        f"{between}: the gradients of layer {layer + 1} are right"
+        f"the backward between layers {layer + 1} and {layer}, dx of Affine {layer + 1}{inner}: "
+        f"the gradients of layer {layer + 1} are right"
     )
 
 
-def _place_around_batchnorm(name: str, layer: int, off: set[str]) -> str:
+def _place_around_batchnorm(name: str, layer: int, off: set[str], judged: set[str]) -> str:
     """Return where a gradient of a layer with BatchNorm comes from."""
     if name.startswith(("gamma", "beta")):
         pair = {f"gamma{layer}", f"beta{layer}"}
         if pair <= off:
-            return (
-                f"the backward between layers {layer + 1} and {layer}, dx of Affine {layer + 1}, "
-                f"dropout and activation: the gradients of layer {layer + 1} are right"
-            )
+            return _between(layer, judged)
         (other,) = pair - {name}
         return (
             f"d{name.rstrip('0123456789')} in the backward of BatchNorm {layer}: {other} is right"
         )
-    below = {n for n in off if n.endswith(str(layer - 1))}
-    if layer > 1 and not below:
+    if layer == 1:
+        return "dx in the backward of BatchNorm 1, or dW in that of Affine 1"
+    if not any(layer_of(other) == layer - 1 for other in off):
         return f"d{name[0]} in the backward of Affine {layer}: what lies below it is right"
     return f"dx in the backward of BatchNorm {layer}: gamma{layer} and beta{layer} are right"
 

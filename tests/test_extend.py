@@ -10,7 +10,7 @@ from compare.evaluation import Convention, Mode
 from compare.judge import judge_values
 from compare.judgement import first_failing
 from compare.reference import Extras, Reference
-from compare.rounding import expected_rounding, kink_rows
+from compare.rounding import expected_rounding, kink_rows, unit_roundoff
 from compare.rules import Derived
 from scratch import BatchNormalization, Dropout, MultiLayerNetExtend
 from scratch.layers_extend import BatchNormalization as Base
@@ -354,7 +354,8 @@ def test_torch_ref_is_torch_s_own(rng):
     own = torch.nn.Dropout(0.3)(x)
     replayed = torch_ref.Dropout(0.3)
     replayed.given = own != 0
-    torch.testing.assert_close(replayed(x), own, rtol=2.0**-52, atol=0)
+    # torch multiplies with 1 / (1 - p), which is rounded, and rounds; ours divides, and rounds.
+    torch.testing.assert_close(replayed(x), own, rtol=3 * unit_roundoff(np.float64), atol=0)
     replayed.eval()
     assert torch.equal(replayed(x), x)
     with pytest.raises(ValueError, match="generator, or a mask"):
@@ -375,13 +376,18 @@ def test_running_statistics_are_those_of_torch(rng):
     )  # fmt: skip  # shape, then the rest
     torch_ref.load_params(reference, net.params)
     torch_ref.load_running(reference, running_of(net))
+    evaluator = Reference(SIZES, "tanh", extras=Extras(batchnorm=True))
+    allowed = dict.fromkeys(running_of(net), 0.0)
     for _ in range(3):
         x, t = batch(rng)
+        e = evaluator.evaluate(net.params, x, t, mode=Mode(True, running_of(net)))
+        for key in allowed:  # what one batch errs at most; of what came before, 0.9 is left
+            allowed[key] += Derived(e, np.float64).allowed(key)
         net.gradient(x, t)
         reference(torch.tensor(x))
     theirs = torch_ref.to_running(reference)
     for key, value in running_of(net).items():
-        np.testing.assert_allclose(value, theirs[key], rtol=1e-14)
+        assert np.linalg.norm(value - theirs[key]) <= allowed[key]
 
 
 @pytest.mark.parametrize(
