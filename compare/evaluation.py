@@ -215,14 +215,27 @@ def by_name(
     parts: Parts, e: Evaluation, grads: Mapping[str, Float64], running: Mapping[str, Float64]
 ) -> dict[str, Float64 | float]:
     """Return the parts of `e`, or what belongs to them, by name and in causal order."""
+    first = e.hidden[0] if e.hidden else None
+    kinds = (first.std is not None, first.factor is not None) if first else (False, False)
+    return layer_names(parts, *kinds, grads, running)
+
+
+def layer_names(
+    parts: Parts,
+    batchnorm: bool,
+    dropout: bool,
+    grads: Mapping[str, Float64],
+    running: Mapping[str, Float64],
+) -> dict[str, Float64 | float]:
+    """Return parts by name and in causal order, of a network with BatchNorm or dropout, or not."""
     z = parts.z
     named: dict[str, Float64 | float] = {}
-    for i, ((n, h), a, layer) in enumerate(zip(parts.hidden, parts.a, e.hidden, strict=True), 1):
+    for i, ((n, h), a) in enumerate(zip(parts.hidden, parts.a, strict=True), 1):
         named[f"z{i}"] = z[i - 1]
-        if layer.std is not None:
+        if batchnorm:
             named[f"n{i}"] = n
         named[f"a{i}"] = h
-        if layer.factor is not None:
+        if dropout:
             named[f"d{i}"] = a
     last = {"logits": z[-1], "probabilities": parts.y, "log-probabilities": parts.log_y}
     named |= {**last, "loss": parts.loss}

@@ -53,6 +53,9 @@ KINK_SHARE = 2.0
 """A ReLU that switches within a finite difference shows in the difference of two step lengths at
 least once; twice leaves room for a second one."""
 
+REPLAYS = 4
+"""Times that a replay is run with everything given to it moved by u: see `replay_allowed`."""
+
 FUSED = 2.0
 """float64 updates are judged in float64, whose own rounding doubles the bound."""
 
@@ -83,6 +86,16 @@ class Rounding:
         """Return SAFETY sqrt(n) u ||E||, of the whole or along `axis`."""
         squares = np.square(expected_error) + self.floor**2
         return np.asarray(SAFETY * math.sqrt(self.n) * self.u * np.sqrt(squares.sum(axis=axis)))
+
+
+def replay_allowed(noise: float, rounding: Rounding) -> float:
+    """Return the error that is allowed to a value of which a replay with a mistake is the model.
+
+    No E is derived for a wrong function. `noise` is by how much it scatters where everything that
+    it is given scatters by u, the largest of REPLAYS draws, and stands for u ||E||, of which that
+    is a part; the factor is that of every other value.
+    """
+    return SAFETY * math.sqrt(rounding.n) * noise
 
 
 def unit_roundoff(dtype: DTypeLike) -> float:

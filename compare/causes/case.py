@@ -1,0 +1,173 @@
+"""One state in which the candidate was asked, and how a replay fits what it gave there."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from compare.causes.replay import Given, Planted, Replay
+from compare.evaluation import probe_of
+from compare.judgement import Judgement, Verdict, judge_tensor, norm
+from compare.rounding import REPLAYS, replay_allowed, unit_roundoff
+from compare.rules import Derived, Measured
+
+Values = Mapping[str, Any]
+Mistakes = tuple[Planted, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the candidate gave on one stimulus, and what it should have given.
+
+    Attributes
+    ----------
+    where : str
+        The stimulus.
+    given : Given
+        What the network is run on.
+    actual, expected : mapping
+        Values of the candidate, and of the reference, by name.
+    rule : Derived or Measured
+        What is allowed to each.
+    dtype : dtype
+        Of the candidate.
+    is_stress : bool
+        Whether training never visits such a state.
+    """
+
+    where: str
+    given: Given
+    actual: Values
+    expected: Values
+    rule: Derived | Measured
+    dtype: DTypeLike
+    is_stress: bool = False
+    _kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """What was seen of the candidate and can be judged, in causal order."""
+        return [
+            name
+            for name, value in self.expected.items()
+            if name in self.actual and np.isfinite(value).all() and math.isfinite(self._limit(name))
+        ]
+
+    @property
+    def sees_inside(self) -> bool:
+        """Whether there is more of the forward pass than what comes out of it."""
+        return any(name[0] in "znad" for name in self.actual if probe_of(name) == "forward")
+
+    def replayed(self, mistakes: Mistakes, *, gradients: bool = True) -> Values:
+        """Return what a network with these mistakes gives; LookupError if they cannot be made."""
+        key = mistakes, gradients
+        if key not in self._kept:
+            self._kept[key] = Replay(self.given, mistakes, gradients=gradients).values()
+        values: Values = self._kept[key]
+        return values
+
+    def off(self, mistakes: Mistakes) -> list[str]:
+        """Return all that differs from the replay, in causal order."""
+        key = "off", mistakes
+        if key not in self._kept:
+            try:
+                values = self.replayed(mistakes)
+            except LookupError:
+                return []
+            self._kept[key] = [n for n in self.names if not self.fits(n, values, mistakes)]
+        found: list[str] = self._kept[key]
+        return found
+
+    def fits(self, name: str, values: Values, mistakes: Mistakes) -> bool:
+        """Whether the candidate's `name` is that of the replay, to rounding."""
+        actual, value = np.asarray(self.actual[name]), np.asarray(values.get(name, math.nan))
+        if actual.shape != value.shape:
+            return False
+        finite = np.isfinite(value)
+        if np.isfinite(actual).all() != finite.all():
+            return False
+        finite &= np.isfinite(actual)  # which ones are lost depends on how 0 times inf is avoided
+        error = float(norm(np.where(finite, actual, 0) - np.where(finite, value, 0)))
+        limit = self._limit(name)
+        if error <= limit:
+            return True
+        size = float(norm(np.where(finite, value, 0)))
+        if not mistakes or error > math.sqrt(unit_roundoff(self.dtype)) * size:
+            return False
+        return error <= replay_allowed(self._noise(mistakes)[name], self.rule.derived.rounding)
+
+    def blurred(self, mistakes: Mistakes) -> int:
+        """Return in how many values other elements are lost to inf and NaN than in the replay."""
+        values = self.replayed(mistakes)
+        pairs = ((np.isfinite(self.actual[n]), np.isfinite(values[n])) for n in self.names)
+        return sum(not np.array_equal(a, b) for a, b in pairs)
+
+    def repaired(self, mistakes: Mistakes) -> list[Judgement]:
+        """Judge the candidate's values with the mistakes taken out of them.
+
+        That is expected + (actual - replayed), by the rule that judges the candidate.
+        """
+        try:
+            values = self.replayed(mistakes)
+        except LookupError:
+            return []
+        judgements = []
+        for name in self.names:
+            actual, value = np.asarray(self.actual[name]), np.asarray(values[name])
+            expected = self.expected[name]
+            if actual.shape != value.shape:
+                left: Any = np.asarray(self.actual[name])
+            else:
+                same = ~np.isfinite(value) | ~np.isfinite(actual)
+                same &= np.isfinite(value).all() == np.isfinite(actual).all()
+                left = np.where(same, expected, expected + (actual - value))
+            probe = probe_of(name)
+            judged = judge_tensor(probe, name, self.where, left, expected, self.rule)
+            if judged.fails and self.fits(name, values, mistakes):
+                judged = replace(judged, verdict=Verdict.SAME)
+            judgements.append(judged)
+        return judgements
+
+    def sized(self, mistakes: Mistakes) -> Iterator[tuple[Judgement, float]]:
+        """Yield what is repaired and can be judged, with its size: of the right or wrong value."""
+        values = self.replayed(mistakes)
+        for j in self.repaired(mistakes):
+            size = max(j.norm, float(norm(np.nan_to_num(values[j.name]))))
+            if j.has_power and math.isfinite(j.error) and size:
+                yield j, size
+
+    def _limit(self, name: str) -> float:
+        if name not in self._kept:
+            self._kept[name] = self.rule.allowed(name)
+        return float(self._kept[name])
+
+    def _noise(self, mistakes: Mistakes) -> dict[str, float]:
+        """Return how far values scatter where everything that is given scatters by u."""
+        key = "noise", mistakes
+        if key not in self._kept:
+            right = self.replayed(mistakes)
+            rng = np.random.default_rng(0)
+            runs = [self._moved(rng).replayed(mistakes) for _ in range(REPLAYS)]
+            self._kept[key] = {
+                name: max(float(norm(np.nan_to_num(run[name] - right[name]))) for run in runs)
+                for name in self.names
+                if name in right
+            }
+        found: dict[str, float] = self._kept[key]
+        return found
+
+    def _moved(self, rng: np.random.Generator) -> "Case":
+        """Return the same with parameters and data moved by u."""
+        u = unit_roundoff(self.dtype)
+
+        def move(values: Any) -> Any:
+            return np.asarray(values, float) * (1 + u * rng.uniform(-1, 1, np.shape(values)))
+
+        params = {key: move(value) for key, value in self.given.params.items()}
+        return replace(
+            self, given=replace(self.given, params=params, x=move(self.given.x)), _kept={}
+        )
