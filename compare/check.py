@@ -38,6 +38,7 @@ def check_network(
     targets: str | None = None,
     init: str | float | None = None,
     seed: int = 0,
+    explain: bool = True,
 ) -> Report:
     """Judge whether `net` computes what PyTorch computes.
 
@@ -65,6 +66,9 @@ def check_network(
         at six standard errors of the sample.
     seed : int
         Of the generator behind all stimuli.
+    explain : bool
+        Whether to find out why it differs, where it does: known mistakes are replayed until one
+        fits to rounding, which may take as long as judging.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def check_network(
     batch = None if x is None and t is None else _own_batch(candidate, own, x, t)
     try:
         with contained():
-            return _examine(candidate, decay, seed, activation, targets, batch, init)[1]
+            return _examine(candidate, decay, seed, activation, targets, batch, init, explain)[1]
     finally:
         candidate.write(own)
 
@@ -117,8 +121,9 @@ def _examine(
     targets: str | None = None,
     batch: Stimulus | None = None,
     init: str | float | None = None,
+    explain: bool = True,
 ) -> tuple[Examination, Report]:
-    examination = Examination(candidate, decay, np.random.default_rng(seed))
+    examination = Examination(candidate, decay, np.random.default_rng(seed), explain=explain)
     try:
         with one_thread_each():
             report = examination.run(activation, targets, batch, init)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compare.baseline import accepted_conventions
+from compare.cause_wording import LANGUAGES
 from compare.errors import InputError, NoNetworkError
 from compare.files import see_writable, write_beside
 from compare.first_look import first_look
@@ -29,7 +30,8 @@ def check(arguments: Sequence[str]) -> int:
     statuses, reports = [], []
     try:
         report = replace(_judged_network(path, name, options), accepted=accepted)
-        print("\n" + report.text(strict=options.strict, verbose=options.verbose), flush=True)
+        asked = {key: getattr(options, key) for key in ("strict", "verbose", "lang")}
+        print("\n" + report.text(**asked), flush=True)
         statuses.append(report.exit_code(strict=options.strict))
         reports.append(report.to_json())
     except NoNetworkError:
@@ -107,6 +109,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--seed", type=at_least(0), default=0, metavar="N", help="of the stimuli (default: 0)")
     add("--strict", action="store_true", help="refuse conventions other than PyTorch's, and limits")
     add("--verbose", action="store_true", help="print every value on every stimulus, too")
+    add(
+        "--lang", choices=LANGUAGES,
+        help="of what is said of causes (default: that of the locale, else en)",
+    )  # fmt: skip  # as above
     add("--json", type=Path, metavar="FILE", help="write the whole report there")
     return parser.parse_args(arguments)
 

@@ -1,6 +1,7 @@
 """How a network is examined: called at all, identified, then judged on every stimulus."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -9,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.candidate import Candidate
+from compare.cause import Diagnosis
+from compare.causes.case import Case
+from compare.causes.replay import Given
 from compare.conventions import NOTHING, VARIANCE_EPSILONS, capped, recognise
+from compare.diagnosis import Search
 from compare.evaluation import PYTORCH, TRAINING, Convention, Evaluation, Mode
 from compare.first_look import GIVEN, OFF_SLOPE, first_call, shared_arrays, slopes_text
-from compare.initialisation import init_text, judge_init, name_rule
+from compare.initialisation import ERRORS, init_text, judge_init, name_rule
 from compare.judge import judge_values
 from compare.judgement import (
     Judgement,
@@ -30,6 +35,9 @@ from compare.stimuli import Stimuli, Stimulus, without_kink_rows
 
 Array = NDArray[np.floating[Any]]
 ACTIVATIONS = ("relu", "sigmoid", "tanh")
+
+BOOK: dict[str, Any] = {"variance_epsilon": 1e-6, "unbiased": False, "inverted": False}
+"""The conventions of the book in BatchNorm and dropout."""
 
 SOME_DECAY = 0.1
 """lambda for a network that comes without one: as large as the gradient, so that it shows."""
@@ -59,16 +67,25 @@ class Examination:
         As declared.
     rng : numpy.random.Generator
         Behind all stimuli.
+    explain : bool
+        Whether to find out why it differs, where it does.
     """
 
     def __init__(
-        self, candidate: Candidate, weight_decay_lambda: float, rng: np.random.Generator
+        self,
+        candidate: Candidate,
+        weight_decay_lambda: float,
+        rng: np.random.Generator,
+        *,
+        explain: bool = True,
     ) -> None:
+        self.explain = explain
         self.candidate = candidate
         self.weight_decay_lambda = weight_decay_lambda
         batchnorm = candidate.found.batchnorm
         self.stimuli = Stimuli(candidate.sizes, candidate.dtype, rng, batchnorm=batchnorm)
         self.convention = PYTORCH
+        self._drawn: dict[Any, NDArray[np.bool_]] = {}  # masks of dropout, each once
         # Of a network that cannot be told, in which mode loss and predict are.
         self.untold: bool | None = None
         # A lambda of weight decay that the network is judged with beside its own.
@@ -98,6 +115,7 @@ class Examination:
         start = self._forward_convention(reference)
 
         stimuli, not_judged = self._stimuli(reference, batch)
+        self.previous = self.candidate.gradient(plain.x, plain.t)
         responses = [r for stimulus in stimuli for r in self._respond(stimulus)]
 
         references = {decay: self._reference(found[0], decay) for decay in (None, self.other_decay)}
@@ -120,7 +138,7 @@ class Examination:
             batchnorm=extras.batchnorm,
             dropout=extras.dropout is not None,
         )
-        facts.append(self._purity())
+        facts += [self._purity(), *self._share_kept()]
         verdict = overall([*facts, *judgements])
         if verdict is Verdict.SAME and conventions and slopes.startswith(OFF_SLOPE):
             slopes += ", which is the convention's doing"
@@ -134,7 +152,84 @@ class Examination:
             judgements=(*facts, *judgements),
             conventions=tuple(conventions),
             not_judged=not_judged,
+            diagnosis=self._diagnosed(
+                verdict, judgements, responses, references, rules, given, facts
+            ),
         )
+
+    def _diagnosed(
+        self,
+        verdict: Verdict,
+        judgements: list[Judgement],
+        responses: list[Response],
+        references: Mapping[float | None, Reference],
+        rules: Mapping[float | None, RuleOf],
+        own: Mapping[str, Array],
+        facts: list[Judgement],
+    ) -> Diagnosis | None:
+        """Return why the network differs, where it does or leaves its range."""
+        differs = verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE)
+        if not self.explain or not (differs or any(j.is_limit for j in judgements)):
+            return None
+        best: Diagnosis | None = None
+        for activation, convention in self._meant(references[None]):
+            cases = list(self._cases(responses, rules, own, activation, convention))
+            ordinary = [case for case in cases if not case.is_stress]
+            if any(case.off(()) for case in ordinary):
+                cases = ordinary
+            if not cases:
+                continue
+            found = Search(cases, activation=activation, facts=facts).run()
+            best = min(best or found, found, key=Diagnosis.rank)
+            if best.is_repaired and all(cause.is_certain for cause in best.causes):
+                break
+        return best
+
+    def _meant(self, reference: Reference) -> Iterator[tuple[str, Convention]]:
+        """Yield what the network may be meant to be, the likeliest first.
+
+        A mistake in the forward pass may have hidden its activation, and conventions of it.
+        """
+        extras = reference.extras
+        conventions = [self.convention]
+        if extras:
+            conventions += [replace(self.convention, **BOOK), replace(PYTORCH, **BOOK)]
+        others = [a for a in ACTIVATIONS if a != reference.activation] if self.is_guess else []
+        for convention in dict.fromkeys(conventions):
+            yield reference.activation, convention
+        for activation in others:
+            yield activation, self.convention
+
+    def _cases(
+        self,
+        responses: list[Response],
+        rules: Mapping[float | None, RuleOf],
+        own: Mapping[str, Array],
+        activation: str,
+        convention: Convention,
+    ) -> Iterator[Case]:
+        """Yield what the network gave on each stimulus beside what it should have given."""
+        previous: Mapping[str, Any] = self.previous
+        decays = {r.stimulus.weight_decay for r in responses}
+        references = {decay: self._reference(activation, decay) for decay in decays}
+        for r in responses:
+            s, reference = r.stimulus, references[r.stimulus.weight_decay]
+            e = reference.evaluate(
+                s.params, s.x, s.t, convention, r.mode, gradients=r.mode.training
+            )
+            given = Given(
+                s.params, s.x, s.t, activation, reference.weight_decay_lambda,
+                convention, r.mode, reference.extras.dropout, previous, own,
+            )  # fmt: skip  # what, then the circumstances
+            grads = {key: r.actual[key] for key in s.params if key in r.actual}
+            previous = grads if len(grads) == len(s.params) else previous
+            rule = rules[s.weight_decay](e)
+            if reference.extras and kink_rows(e, rule.derived.rounding).any():
+                continue
+            dtype = self.candidate.dtype
+            case = Case(s.name, given, r.actual, e.values(), rule, dtype, s.is_stress)
+            if case.names:
+                yield case
 
     def _show(self, stimulus: Stimulus) -> None:
         """Put the network into the state of a stimulus."""
@@ -188,7 +283,21 @@ class Examination:
         """Return the mode of the call just made."""
         found = self.candidate.found
         masks = self.candidate.masks() if training and found.ratio is not None else ()
+        self._drawn |= {(mask.shape, mask.tobytes()): mask for mask in masks}
         return Mode(training, stimulus.running, masks)
+
+    def _share_kept(self) -> list[Judgement]:
+        """See that dropout drops the share that it says, as far as the masks that it drew tell."""
+        ratio = self.candidate.found.ratio
+        if not ratio or not self._drawn:
+            return []
+        kept = np.concatenate([mask.ravel() for mask in self._drawn.values()])
+        error = math.sqrt(ratio * (1 - ratio) / len(kept))
+        detail = (
+            f"keep {kept.mean():.2f} of the units, and a ratio of {ratio:g} keeps {1 - ratio:g}"
+        )
+        holds = abs(kept.mean() - (1 - ratio)) <= ERRORS * error
+        return [judge_fact("state", "dropout masks", "all stimuli", bool(holds), detail)]
 
     def _told(self, *, training: bool) -> bool:
         """Return the mode that loss and predict are in when told this one."""
@@ -204,15 +313,25 @@ class Examination:
         trials = []
         for training in told if extended else (True,):
             actual = self._seen(plain, training=training)
+            inner = candidate.outputs(plain.x, training=training)
+            inner = {name: value for name, value in inner.items() if name[0] in "znad"}
             # In which mode one is that cannot be told is found here, too.
             modes = (training,) if extended.can_switch or not extended else either
             for trial, mode, convention in product(tried, modes, self._forward_conventions()):
                 given = plain.params, plain.x, plain.t
                 of_call = self._mode(plain, training=mode)
                 e = references[trial].evaluate(*given, convention, of_call)
-                for judgement in judge_values(actual, e, self._derived(e), plain.name):
-                    trials.append((judgement.score, trial, judgement.name, mode))
-        score, name, form, training = min(trials)
+                rule = self._derived(e)
+                # What is right inside tells more than how near the end is, where that is wrong.
+                inside = judge_values(inner, e, rule, plain.name)
+                right = next((i for i, j in enumerate(inside) if j.fails), len(inside))
+                for judgement in judge_values(actual, e, rule, plain.name):
+                    wrong = judgement.score if judgement.score <= 1 else math.inf
+                    rank = (min(wrong, 1), -right, judgement.score)
+                    trials.append((rank, trial, judgement.name, mode))
+        rank, name, form, training = min(trials)
+        score = rank[-1]
+        self.is_guess = score > 1 and not activation and len(candidate.sizes) > 2
         found = [f"targets as {candidate.targets}", *self._found_beside()]
         if extended and not extended.can_switch:
             self.untold = training

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from compare import wording
+from compare.cause import Diagnosis
 from compare.environment import environment
 from compare.judgement import EXIT, Judgement, Verdict, first_failing
 
@@ -39,6 +40,8 @@ class Report:
         Of the stimuli.
     accepted : tuple of str
         Conventions that `strict` is not to refuse.
+    diagnosis : Diagnosis or None
+        Why it differs, where it does.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Report:
     not_judged: tuple[str, ...] = ()
     seed: int = 0
     accepted: tuple[str, ...] = ()
+    diagnosis: Diagnosis | None = None
 
     @property
     def first_divergence(self) -> Judgement | None:
@@ -75,9 +79,12 @@ class Report:
         """
         return 1 if self.is_refused(strict=strict) else EXIT[self.verdict]
 
-    def text(self, *, strict: bool = False, verbose: bool = False) -> str:
-        """Return the report in words; with `verbose`, every value on every stimulus."""
-        return wording.report_text(self, strict=strict, verbose=verbose)
+    def text(self, *, strict: bool = False, verbose: bool = False, lang: str | None = None) -> str:
+        """Return the report in words; with `verbose`, every value on every stimulus.
+
+        Causes are explained in `lang`, 'en' or 'ja'; by the locale if it is None.
+        """
+        return wording.report_text(self, strict=strict, verbose=verbose, lang=lang)
 
     def to_json(self) -> str:
         """Return the report as strict JSON; numbers that are not finite become strings."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from compare.cause_wording import diagnosis_text, language
 from compare.evaluation import layer_of
 from compare.judgement import ALL, Judgement, Verdict
 
@@ -16,27 +17,43 @@ if TYPE_CHECKING:
 WIDTH = 80
 
 
-def report_text(report: "Report", *, strict: bool = False, verbose: bool = False) -> str:
-    """Return the text of a Report: the verdict first, then what it rests on."""
+HEADLINES = {
+    Verdict.SAME: ("computes what PyTorch computes", "は PyTorch と同じ計算をしています。"),
+    Verdict.DIFFERENT: (
+        "does not compute what PyTorch computes", "は PyTorch と違う計算をしています。"
+    ),
+    Verdict.UNSTABLE: (
+        "is not finite where PyTorch is", "は PyTorch が有限なところで有限ではありません。"
+    ),
+    Verdict.INCONCLUSIVE: ("could not be judged", "は判定できませんでした。"),
+}  # fmt: skip  # a verdict, what is said
+
+
+def report_text(
+    report: "Report", *, strict: bool = False, verbose: bool = False, lang: str | None = None
+) -> str:
+    """Return the text of a Report: the verdict first, then why, then what it rests on."""
+    lang = language(lang)
+    is_limit = report.verdict is Verdict.SAME
+    why = [*diagnosis_text(report.diagnosis, lang, is_limit=is_limit), ""] if (
+        report.diagnosis and (report.diagnosis.causes or not is_limit)
+    ) else []  # fmt: skip  # a condition
     rest = ["", *_facts(report), "", *table(report.judgements)]
     if verbose:
         rest += ["", *full_table(report.judgements)]
     if report.is_refused(strict=strict):
         exceptions = "by another convention or in a smaller range, and strict refuses that"
         lines = paragraph(f"SAME but {exceptions}: {report.name}.")
+        lines += ["", *why[:-1]] if why else []
         return "\n".join(line.rstrip() for line in [*lines, *rest])
-    headline = {
-        Verdict.SAME: "computes what PyTorch computes",
-        Verdict.DIFFERENT: "does not compute what PyTorch computes",
-        Verdict.UNSTABLE: "is not finite where PyTorch is",
-        Verdict.INCONCLUSIVE: "could not be judged",
-    }[report.verdict]
-    lines = [f"{report.verdict}  {report.name} {headline}.", ""]
+    en, ja = HEADLINES[report.verdict]
+    said = f"{report.name}{ja}" if lang == "ja" else f"{report.name} {en}."
+    lines = [f"{report.verdict}  {said}", "", *(why if not is_limit else [])]
     divergence = report.first_divergence
     if divergence is not None:
         lines += divergence_text(divergence, report.judgements, len(report.sizes) - 1)
     elif report.verdict is Verdict.SAME:
-        lines += paragraph(agreement_text(report.judgements))
+        lines += [*paragraph(agreement_text(report.judgements)), *([""] if why else []), *why[:-1]]
     else:
         lines += _inconclusive_text(report.judgements)
     return "\n".join(line.rstrip() for line in [*lines, *rest])
@@ -130,6 +147,8 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
             return f"{of_letter[first.name[0]]} of layer {layer}: what goes into it is right"
         before = "" if layer == 1 else ": what goes into it is right"
         return f"the forward pass of Affine {layer}{before}"
+    if first.probe == "loss" and not any(j.probe == "forward" for j in judgements):
+        return "the forward pass, softmax, log and mean: of all that, only the loss can be seen"
     if first.probe == "loss":
         return "softmax, log and the mean in the loss: the forward pass before it is right"
     if first.probe == "state" and first.name.startswith("running"):
