@@ -10,12 +10,15 @@ from numpy.typing import DTypeLike, NDArray
 
 import torch_ref
 from compare import wording
+from compare.cause import Diagnosis
+from compare.cause_wording import diagnosis_text, language
 from compare.judgement import EXIT, Judgement, Verdict, first_failing, judge_fact
 from compare.optimiser import NAMES, Optimiser
 from compare.optimiser_forms import Form, forms, name_of, numbers_of, set_lr
 from compare.optimiser_memory import Memory
 from compare.report import SCHEMA, strict_json
 from compare.threads import one_thread_each
+from compare.update_diagnosis import Updated, diagnose_update
 from compare.updates import Update, judge_update, reference_update
 
 Array = NDArray[np.floating[Any]]
@@ -46,6 +49,8 @@ class OptimizerReport:
         In which form it differs from PyTorch's.
     not_judged : tuple of str
         What nothing is said of.
+    diagnosis : Diagnosis or None
+        Why it differs, where it does.
     """
 
     name: str
@@ -54,6 +59,7 @@ class OptimizerReport:
     judgements: tuple[Judgement, ...]
     conventions: tuple[str, ...] = ()
     not_judged: tuple[str, ...] = ()
+    diagnosis: Diagnosis | None = None
 
     @property
     def first_divergence(self) -> Judgement | None:
@@ -69,11 +75,16 @@ class OptimizerReport:
         return strict_json({"schema": SCHEMA, **asdict(self)})
 
     def __str__(self) -> str:
-        """Return the report in words."""
+        return self.text()
+
+    def text(self, lang: str | None = None) -> str:
+        """Return the report in words; causes in `lang`, 'en' or 'ja', else by the locale."""
         same = self.verdict is Verdict.SAME
         does = "computes" if same else "does not compute"
         theirs = NAMES[self.optimiser.name]
         lines = [f"{self.verdict}  {self.name} {does} what the {theirs} of PyTorch computes.", ""]
+        if self.diagnosis:
+            lines += [*diagnosis_text(self.diagnosis, language(lang)), ""]
         if first := self.first_divergence:
             lines += wording.divergence_text(first, self.judgements, 2)
         else:
@@ -97,6 +108,7 @@ def check_optimizer(
     *,
     dtype: DTypeLike = np.float64,
     seed: int = 0,
+    explain: bool = True,
     **numbers: float,
 ) -> OptimizerReport:
     """Judge whether `optimizer` computes what torch.optim computes.
@@ -118,6 +130,8 @@ def check_optimizer(
         Of the parameters and the gradients.
     seed : int
         Of their values.
+    explain : bool
+        Whether to find out why it differs, where it does.
     **numbers : float
         lr, momentum, decay_rate, beta1, beta2, eps, weight_decay, where they are no attributes of
         these names.
@@ -144,7 +158,29 @@ def check_optimizer(
     lr = [] if set_lr(copy.deepcopy(optimizer), 1.0) else ["a change of lr: it is no attribute"]
     verdict = first.verdict if first else Verdict.SAME
     given = type(optimizer).__name__, form.optimiser, verdict
-    return OptimizerReport(*given, tuple(judgements), tuple(conventions), tuple(lr))
+    why = None
+    if first and explain:
+        with one_thread_each(), np.errstate(all="ignore"):
+            updated = _updated(optimizer, found["lr"], kind, seed)
+            why = diagnose_update(updated, [tried.optimiser for tried in forms(name, found)], first)
+    return OptimizerReport(*given, tuple(judgements), tuple(conventions), tuple(lr), why)
+
+
+def _updated(optimizer: Any, lr: float, dtype: np.dtype[Any], seed: int) -> Updated:
+    """Return all updates of a copy of `optimizer`."""
+    used, rng = copy.deepcopy(optimizer), np.random.default_rng(seed)
+    params = _params(rng, dtype)
+    start, steps, after = _copies(params), [], []
+    for t in range(1, UPDATES + 1):
+        new = lr * (0.1 if t >= NEW_LR else 1.0)
+        steps.append((_grads(rng, params), new if set_lr(used, new) else lr))
+        try:
+            used.update(params, _copies(steps[-1][0]))
+        except Exception:  # said by what is judged
+            steps.pop()
+            break
+        after.append(_copies(params))
+    return Updated(start, steps, after, dtype)
 
 
 def _agreement(tried: tuple[Form, list[Judgement]]) -> int:
