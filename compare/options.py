@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from compare.cause_wording import LANGUAGES
 from compare.errors import InputError
 from compare.optimiser import NAMES
 
@@ -41,6 +42,7 @@ class Options:
     judge: str
     out: Path
     candidate: str | None = None
+    lang: str | None = None
 
 
 class _Help(argparse.HelpFormatter):
@@ -140,6 +142,11 @@ def parse_options(argv: Sequence[str] | None) -> Options:
         "--candidate",
         metavar="FILE[:NAME]",
         help="train the network of this file, which is run with your rights, in place of scratch",
+    )
+    add(
+        "--lang",
+        choices=LANGUAGES,
+        help="of what is said of causes (default: that of the locale, else en)",
     )
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="folder for the results")
     # fmt: on

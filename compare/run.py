@@ -27,12 +27,14 @@ from compare.data import Data, load_data
 from compare.errors import InputError
 from compare.figure import draw_run, png
 from compare.files import prepare_folder, write_beside
+from compare.judgement import first_failing
 from compare.lockstep import Side, TorchStack, lockstep
 from compare.memory import check_memory
 from compare.options import Options, parse_options
 from compare.plan import draw_plan, spaced_steps, weight_rng
 from compare.progress import Progress, say
 from compare.reference import Reference
+from compare.run_diagnosis import of_files
 from compare.run_report import RunReport, collect
 from compare.subject import (
     Subject,
@@ -65,6 +67,7 @@ def experiment(
     reference = Reference(*network, device=device)
     judged = {"auto": spaced_steps(options.steps), "every": range(options.steps), "none": ()}
     steps, given = judged[options.judge], data.judge()
+    files = of_files(data) if first_failing(given) else None
 
     optimiser = optimiser_of(options)
     trials = []
@@ -73,7 +76,8 @@ def experiment(
         twin = torch_net(subject, std, plan, dtype, device)
         theirs = TorchStack(twin, torch_optimizer(optimiser, twin.parameters()), optimiser.name)
         judging = reference, optimiser, steps, given, subject.convention
-        trials.append(Trial(label, ours, theirs, *judging))
+        trials.append(Trial(label, ours, theirs, *judging, std))
+        trials[-1].files = files
 
     ours_side = Side(data.x, data.t, [trial.ours for trial in trials])
     torch_side = Side(data.torch_x, data.torch_t, [trial.theirs for trial in trials])

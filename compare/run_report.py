@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from compare import run_wording
+from compare.cause import Diagnosis
 from compare.data import Data
 from compare.environment import environment
 from compare.figure import draw_run, png
@@ -42,6 +43,8 @@ class InitReport:
         The largest relative error of any gradient that could be judged.
     units : list of int
         How many units of each layer differ from each other, at the end.
+    diagnosis : Diagnosis or None
+        Why it failed, if it did.
     """
 
     label: str
@@ -53,6 +56,7 @@ class InitReport:
     sees: dict[str, float]
     largest: float
     units: list[int]
+    diagnosis: Diagnosis | None = None
 
     @property
     def compared(self) -> int:
@@ -89,9 +93,9 @@ class RunReport:
         """Return 0 for SAME, 1 for DIFFERENT or UNSTABLE, 3 for INCONCLUSIVE."""
         return EXIT[self.verdict]
 
-    def text(self) -> str:
-        """Return the closing table and the verdict in words."""
-        return run_wording.run_text(self)
+    def text(self, lang: str | None = None) -> str:
+        """Return the closing table and the verdict in words; causes in `lang`, 'en' or 'ja'."""
+        return run_wording.run_text(self, lang or self.options.get("lang"))
 
     def to_json(self) -> str:
         """Return the report as strict JSON."""
@@ -124,6 +128,7 @@ def collect(
             sees=trial.ledger.sees,
             largest=trial.ledger.largest,
             units=distinct_units(trial.candidate.read()),
+            diagnosis=trial.diagnosis(),
         )
         for trial in trials
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from compare.cause_wording import diagnosis_text, language
 from compare.judgement import Judgement, Verdict, first_failing
 from compare.wording import divergence_text, paragraph
 
@@ -17,8 +18,8 @@ LAST = 100
 """Steps over which the closing loss is averaged."""
 
 
-def run_text(report: "RunReport") -> str:
-    """Return the text that closes a run."""
+def run_text(report: "RunReport", lang: str | None = None) -> str:
+    """Return the text that closes a run; causes in `lang`, else by the locale."""
     ours = "scratch" if report.subject == "scratch" else "yours"
     width = max(8, *(len(init.label) for init in report.inits)) + 1
     last = min(LAST, len(report.inits[0].trace.scratch))
@@ -37,6 +38,7 @@ def run_text(report: "RunReport") -> str:
         if first := first_failing(init.failing):
             lines += [
                 f"{init.label}:",
+                *([*diagnosis_text(init.diagnosis, language(lang)), ""] if init.diagnosis else []),
                 *divergence_text(first, init.failing, len(report.sizes) - 1),
             ]
             lines.append("")

@@ -10,20 +10,33 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 import torch_ref
+from compare.cause import Diagnosis
 from compare.evaluation import PYTORCH, TRAINING, Convention, Evaluation, Mode, probe_of
 from compare.judge import judge_values
-from compare.judgement import Judgement, Rule, Verdict, judge_elements, judge_fact, judge_tensor
+from compare.judgement import (
+    Judgement,
+    Rule,
+    Verdict,
+    first_failing,
+    judge_elements,
+    judge_fact,
+    judge_tensor,
+)
 from compare.lockstep import CandidateStack, ScratchStack, Side, TorchStack
 from compare.optimiser import Optimiser
 from compare.record import Ledger, Trace
 from compare.reference import Reference
 from compare.rounding import kink_rows
 from compare.rules import Derived, rule_of
+from compare.run_diagnosis import diagnose_run, std_of
 from compare.updates import State, Update, judge_update
 
 Array = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
 Batch = tuple[Any, Any]
+
+EVIDENCE = 4
+"""Steps, from the first that failed on, in which a cause is looked for."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,8 @@ class Trial:
         What is known of the data before the first step.
     convention : Convention
         That the candidate follows.
+    std : float or str, optional
+        The rule of its initial weights.
     """
 
     def __init__(
@@ -83,8 +98,10 @@ class Trial:
         judged: Collection[int],
         given: Iterable[Judgement] = (),
         convention: Convention = PYTORCH,
+        std: float | str | None = None,
     ) -> None:
         self.label = label
+        self.std = std
         self.ours = ours
         self.theirs = theirs
         self.candidate = ours.candidate
@@ -98,6 +115,14 @@ class Trial:
         self.convention = convention
         self.trace = Trace()
         self.ledger = Ledger()
+        # What is looked at to find out why it failed: the first steps from there on, the step
+        # before them, and the parameters at the start.
+        self.evidence: list[Step] = []
+        self.before: Step | None = None
+        self.failed: list[Judgement] = []  # all judgements of the first step that failed
+        self.failed_at = -1
+        self.draws: dict[str, tuple[Array, Array, float]] | None = None
+        self.files: Diagnosis | None = None
         self._state = self._read()
         self._previous: Step | None = None
         self._seen: set[int] = set()  # the steps that were judged, or could not be
@@ -140,7 +165,18 @@ class Trial:
         allowed = self._allowed
         shares = [error / allowed[name] for name, error in errors.items() if allowed.get(name)]
         self.trace.shares.append(max(shares, default=math.nan))
+        if self.failed and len(self.evidence) < EVIDENCE:
+            if not self.evidence:
+                late = self._previous is not None and self._previous.number == self.failed_at
+                self.before = None if late else self._previous
+                self.evidence += [self._previous] if self._previous and late else []
+            copies = {key: np.array(grad) for key, grad in step.theirs.grads.items()}
+            self.evidence.append(replace(step, theirs=replace(step.theirs, grads=copies)))
         self._previous = step
+
+    def diagnosis(self) -> Diagnosis | None:
+        """Return why it failed, if it did and that can be found out."""
+        return diagnose_run(self)
 
     def _read(self) -> tuple[tuple[dict[str, Array], State, dict[str, Array]], ...]:
         """Return parameters, optimiser state and running statistics of both stacks."""
@@ -158,6 +194,9 @@ class Trial:
         pairs += [(a, b) for a, b in product(params.values(), repeat=2) if a is not b]
         apart = not any(np.shares_memory(a, b) for a, b in pairs)
         (start, _, running), (_, _, their_running) = self._state
+        if self.std is not None:
+            rule = self.std
+            self.draws = {k: (start[k], given[k], std_of(rule, given[k].shape)) for k in params}
         return [
             judge_fact("aliasing", "params", where, apart, "two parameters share one array"),
             *(judge_elements("init", key, where, start[key], given[key], 0.0) for key in params),
@@ -193,6 +232,8 @@ class Trial:
                 self.candidate.write(now)
                 self.candidate.write_running(running)
             self.ledger.add(judgements, step.number)
+            if not self.failed and first_failing(judgements):
+                self.failed, self.failed_at = judgements, step.number
 
     def _judge_ours(self, step: Step) -> list[Judgement]:
         """Judge the candidate from its own state, in causal order."""
