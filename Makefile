@@ -25,6 +25,7 @@ calibrate: .venv/test
 power: .venv/test
 	$(BIN)/python tests/power.py
 	$(BIN)/python tests/chapter.py
+	$(BIN)/python tests/causes.py
 
 setup: .venv/test
 

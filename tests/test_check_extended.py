@@ -288,7 +288,7 @@ NORMALIZATIONS = {
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", NORMALIZATIONS)
 def test_mistakes_in_batchnorm_are_seen(name, dtype):
-    report = check_network(net(NORMALIZATIONS[name], use_dropout=False, dtype=dtype))
+    report = check_network(net(NORMALIZATIONS[name], use_dropout=False, dtype=dtype), explain=False)
     assert report.verdict is Verdict.DIFFERENT, report.text()
     assert max(len(line) for line in report.text().splitlines()) <= 80
 
@@ -321,7 +321,7 @@ DROPOUTS = {
 @pytest.mark.parametrize("name", DROPOUTS)
 def test_mistakes_in_dropout_are_seen(name, dtype):
     made = net(dropout=wrong(Inverted, **DROPOUTS[name]), use_batchnorm=False, dtype=dtype)
-    report = check_network(made)
+    report = check_network(made, explain=False)
     assert report.verdict is Verdict.DIFFERENT, report.text()
 
 

@@ -75,7 +75,7 @@ def test_weight_decay_is_judged_and_its_form_is_named(name, convention, dtype):
         assert forms == ([convention] if convention else [])
     assert "weight decay 0.1" in str(report)
     wrong = scratch_optimizer(how)
-    report = check_optimizer(wrong, dtype=dtype, weight_decay=0.1 * (1 + 1e-4))
+    report = check_optimizer(wrong, dtype=dtype, weight_decay=0.1 * (1 + 1e-4), explain=False)
     assert report.verdict is Verdict.DIFFERENT
 
 
@@ -118,7 +118,7 @@ def judged(name, old, new, dtype):
     module = {}
     exec(head + body.replace(old, new) + "".join(rest), module)
     kind, numbers, _ = RIGHT[name]
-    return check_optimizer(module[name](**numbers), kind, dtype=dtype)
+    return check_optimizer(module[name](**numbers), kind, dtype=dtype, explain=False)
 
 
 @pytest.mark.parametrize(
