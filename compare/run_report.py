@@ -115,8 +115,10 @@ def collect(
     trials: Sequence[Trial],
     settings: dict[str, Any],
     subject: str = "scratch",
+    *,
+    explain: bool = True,
 ) -> RunReport:
-    """Gather the report of a run that is over."""
+    """Gather the report of a run that is over; with `explain`, find out why it failed."""
     inits = tuple(
         InitReport(
             label=trial.label,
@@ -128,7 +130,7 @@ def collect(
             sees=trial.ledger.sees,
             largest=trial.ledger.largest,
             units=distinct_units(trial.candidate.read()),
-            diagnosis=trial.diagnosis(),
+            diagnosis=trial.diagnosis() if explain else None,
         )
         for trial in trials
     )

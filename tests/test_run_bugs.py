@@ -27,7 +27,7 @@ def run(*arguments, data=None):
     )  # fmt: skip  # a command line
     data = data or load_data("digits", None, options.dtype, "cpu", print)
     (trial,) = experiment(options, data, lambda *_: None)
-    return collect(options, data, [trial], {})
+    return collect(options, data, [trial], {}, explain=False)
 
 
 @pytest.fixture(scope="module")
