@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compare.baseline import accepted_conventions
-from compare.cause_wording import LANGUAGES
+from compare.cause_wording import LANGUAGES, language
 from compare.errors import InputError, NoNetworkError
 from compare.files import see_writable, write_beside
 from compare.first_look import first_look
@@ -30,8 +30,8 @@ def check(arguments: Sequence[str]) -> int:
     statuses, reports = [], []
     try:
         report = replace(_judged_network(path, name, options), accepted=accepted)
-        asked = {key: getattr(options, key) for key in ("strict", "verbose", "lang")}
-        print("\n" + report.text(**asked), flush=True)
+        how = {key: getattr(options, key) for key in ("strict", "verbose", "lang")}
+        print("\n" + report.text(**how), flush=True)
         statuses.append(report.exit_code(strict=options.strict))
         reports.append(report.to_json())
     except NoNetworkError:
@@ -39,7 +39,8 @@ def check(arguments: Sequence[str]) -> int:
             raise
     if options.optimizer:
         numbers = dict(options.optimizer_arg)
-        found, remarks = judged_optimizer(path, options.optimizer, numbers, options.seed)
+        asked = options.seed, language(options.lang)  # the console is this process's
+        found, remarks = judged_optimizer(path, options.optimizer, numbers, *asked)
         for remark in remarks:
             _say(f"{path.name}: {remark}")
         print(("\n" if reports else "") + found["text"], flush=True)

@@ -277,11 +277,12 @@ class Search:
             off = norm(actual - k * expected)
         if not off <= case.rule.allowed(target) * max(1, abs(k)):
             return "", ""
-        if abs(k) < math.sqrt(unit_roundoff(case.dtype)):
+        nearly = math.sqrt(unit_roundoff(case.dtype))
+        if abs(k) < nearly:
             return f"{target} is 0", f"{target} が 0 です"
-        if math.isclose(k, -1, rel_tol=1e-4):
+        if abs(k + 1) < nearly:
             return f"{target} has the wrong sign", f"{target} の符号が逆です"
-        if k < 0 or math.isclose(k, 1, rel_tol=0.02):
+        if k < 0 or f"{k:.6g}" == "1":
             return "", ""
         if k > 1:
             return f"{target} is {k:.6g} times too large", f"{target} が {k:.6g} 倍大きすぎます"

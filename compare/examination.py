@@ -140,6 +140,7 @@ class Examination:
         )
         facts += [self._purity(), *self._share_kept()]
         verdict = overall([*facts, *judgements])
+        differs = verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE)
         if verdict is Verdict.SAME and conventions and slopes.startswith(OFF_SLOPE):
             slopes += ", which is the convention's doing"
         return Report(
@@ -152,28 +153,22 @@ class Examination:
             judgements=(*facts, *judgements),
             conventions=tuple(conventions),
             not_judged=not_judged,
-            diagnosis=self._diagnosed(
-                verdict, judgements, responses, references, rules, given, facts
-            ),
+            diagnosis=self._diagnosed(responses, reference, given, facts)
+            if self.explain and (differs or any(j.is_limit for j in judgements))
+            else None,
         )
 
     def _diagnosed(
         self,
-        verdict: Verdict,
-        judgements: list[Judgement],
         responses: list[Response],
-        references: Mapping[float | None, Reference],
-        rules: Mapping[float | None, RuleOf],
+        reference: Reference,
         own: Mapping[str, Array],
         facts: list[Judgement],
     ) -> Diagnosis | None:
-        """Return why the network differs, where it does or leaves its range."""
-        differs = verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE)
-        if not self.explain or not (differs or any(j.is_limit for j in judgements)):
-            return None
+        """Return why the network differs or leaves its range."""
         best: Diagnosis | None = None
-        for activation, convention in self._meant(references[None]):
-            cases = list(self._cases(responses, rules, own, activation, convention))
+        for activation, convention in self._meant(reference):
+            cases = list(self._cases(responses, own, activation, convention))
             ordinary = [case for case in cases if not case.is_stress]
             if any(case.off(()) for case in ordinary):
                 cases = ordinary
@@ -203,7 +198,6 @@ class Examination:
     def _cases(
         self,
         responses: list[Response],
-        rules: Mapping[float | None, RuleOf],
         own: Mapping[str, Array],
         activation: str,
         convention: Convention,
@@ -212,6 +206,7 @@ class Examination:
         previous: Mapping[str, Any] = self.previous
         decays = {r.stimulus.weight_decay for r in responses}
         references = {decay: self._reference(activation, decay) for decay in decays}
+        rules = {key: rule_of(each, self.candidate.dtype) for key, each in references.items()}
         for r in responses:
             s, reference = r.stimulus, references[r.stimulus.weight_decay]
             e = reference.evaluate(

@@ -72,10 +72,11 @@ def serve(
 
 
 def serve_optimizer(
-    connection: Connection, path: Path, name: str, given: dict[str, Any], seed: int,
+    connection: Connection, path: Path, name: str, given: dict[str, Any], seed: int, lang: str,
     definitions_only: bool, memory: int,
 ) -> None:  # fmt: skip  # a call across processes
-    """Load the optimiser `name` in `path`, judge it, and send what was found.
+    """Load the optimiser `name` in `path`, judge it, and send what was found, in the words of
+    `lang`.
 
     That is ('judged', {text, plain, strict, json}, remarks); else as `serve` does. Of `given`, the
     constructor gets the arguments that it has, and the judge the others.
@@ -100,7 +101,7 @@ def serve_optimizer(
     if loaded is not None:
         report, call, remarks = loaded
         result = {
-            "text": f"built {call}\n\n{report}",
+            "text": f"built {call}\n\n{report.text(lang)}",
             "plain": report.exit_code(),
             "strict": report.exit_code(strict=True),
             "json": report.to_json(),

@@ -206,7 +206,7 @@ def _asked(
 
 
 def judged_optimizer(
-    path: Path, name: str, given: Mapping[str, Any], seed: int = 0
+    path: Path, name: str, given: Mapping[str, Any], seed: int = 0, lang: str = "en"
 ) -> tuple[dict[str, Any], list[str]]:
     """Judge the optimiser `name` of a file in a process of its own.
 
@@ -223,7 +223,7 @@ def judged_optimizer(
         The file, the class or its arguments cannot be used.
     """
     child, answer, remarks = _asked(
-        "the optimiser", serve_optimizer, path, name, dict(given), seed, limit=OPTIMIZER_LIMIT
+        "the optimiser", serve_optimizer, path, name, dict(given), seed, lang, limit=OPTIMIZER_LIMIT
     )
     child.close()
     if answer[0] != "judged":
