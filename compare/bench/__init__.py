@@ -1,0 +1,1 @@
+"""How fast both stacks are here: beside naive loops, and beside what the machine can do."""
