@@ -87,10 +87,19 @@ def _inits(arguments: Sequence[str]) -> int:
     return inits(arguments)
 
 
+def _bench(arguments: Sequence[str]) -> int:
+    """`netparity bench`."""
+    see_own_packages()
+    from compare.bench.command import bench
+
+    return bench(arguments)
+
+
 COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "run": ("train the same networks in numpy and in torch, and judge whether they agree", _run),
     "check": ("judge the network in a file", _check),
     "inits": ("show what initial weights do, in three figures of both stacks", _inits),
+    "bench": ("measure how fast both stacks are on this machine", _bench),
 }
 
 

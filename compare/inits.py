@@ -100,8 +100,8 @@ def train(data: Data, steps: int, seed: int) -> tuple[list[Watched], list[Judgem
     for step in lockstep(ours_side, torch_side, plan.batches):
         for trial, seen in zip(trials, watched, strict=True):
             trial.observe(step, ours_side, torch_side)
-            seen.add(0, trial.candidate.read(), trial.ours.grads)
-            seen.add(1, trial.theirs.params(), trial.theirs.grads)
+            for i, stack in enumerate((trial.ours, trial.theirs)):
+                seen.add(i, stack.values.params, stack.grads)
     return watched, [j for t in trials for j in (*t.ledger.failing, *t.ledger.worst.values())]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,14 @@ import torch_ref
 from compare.candidate import Candidate
 
 Array = NDArray[np.floating[Any]]
+
+
+class Values(NamedTuple):
+    """What a step changes: W1 ..., {"v": {"W1": ...}}, and BatchNorm's {"running_mean1": ...}."""
+
+    params: dict[str, Array]
+    state: dict[str, dict[str, Array]]
+    running: dict[str, Array]
 
 
 class ScratchStack:
@@ -30,6 +38,8 @@ class ScratchStack:
         Which ReLU let what pass when the gradients were computed, a layer each, (B, units).
     masks : list of ndarray
         What dropout kept then, likewise.
+    values : Values
+        Copies of what it held after the last step, or at the start.
     """
 
     def __init__(self, net: scratch.MultiLayerNet, optimizer: scratch.Optimizer) -> None:
@@ -40,6 +50,7 @@ class ScratchStack:
         self.loss = float("nan")
         self.active: list[NDArray[np.bool_]] = []
         self.masks: list[NDArray[np.bool_]] = []
+        self.values = self.read()
 
     def step(self, x: Array, t: NDArray[Any]) -> None:
         """Train on one batch."""
@@ -50,13 +61,10 @@ class ScratchStack:
         self.optimizer.update(self.net.params, self.grads)
         self.loss = self.net.loss(x, t)
 
-    def state(self) -> dict[str, dict[str, Array]]:
-        """Return copies of what the optimiser remembers: {"v": {"W1": ...}}."""
-        return _copies(self.optimizer.state(self.net.params))
-
-    def running(self) -> dict[str, Array]:
-        """Return copies of what BatchNorm remembers: {"running_mean1": ...}."""
-        return self.candidate.read_running()
+    def read(self) -> Values:
+        """Return copies of what it holds now."""
+        state = _copies(self.optimizer.state(self.net.params))
+        return Values(self.candidate.read(), state, self.candidate.read_running())
 
 
 class CandidateStack:
@@ -76,6 +84,7 @@ class CandidateStack:
         self.active: list[NDArray[np.bool_]] = []
         self.masks: list[NDArray[np.bool_]] = []
         candidate.write(params)
+        self.values = self.read()
 
     def step(self, x: Array, t: NDArray[Any]) -> None:
         """Train on one batch."""
@@ -87,13 +96,9 @@ class CandidateStack:
         self.candidate.write(self.params)
         self.loss = self.candidate.loss(x, t)
 
-    def state(self) -> dict[str, dict[str, Array]]:
-        """Return copies of what the optimiser remembers."""
-        return _copies(self.optimizer.state(self.params))
-
-    def running(self) -> dict[str, Array]:
-        """Return nothing: there is no BatchNorm."""
-        return {}
+    def read(self) -> Values:
+        """Return copies of what it holds now; there is no BatchNorm."""
+        return Values(self.candidate.read(), _copies(self.optimizer.state(self.params)), {})
 
 
 class TorchStack:
@@ -112,7 +117,12 @@ class TorchStack:
         self.masks: list[NDArray[np.bool_]] = []
         for layer in net.layers:
             if isinstance(layer, torch.nn.ReLU):
-                layer.register_forward_hook(lambda *call: self._passed.append(call[2].detach() > 0))
+                layer.register_forward_hook(self._see)
+        self.values = self.read()
+
+    def _see(self, layer: torch.nn.Module, _: Any, out: Tensor) -> None:
+        if layer.training:
+            self._passed.append(out.detach() > 0)
 
     def step(self, x: Tensor, t: Tensor) -> None:
         """Train on one batch."""
@@ -137,17 +147,11 @@ class TorchStack:
             if value.grad is not None
         }
 
-    def params(self) -> dict[str, Array]:
-        """Return copies of the parameters, in the book's names and layout."""
-        return {name: value.numpy(force=True).copy().T for name, value in self._named.items()}
-
-    def state(self) -> dict[str, dict[str, Array]]:
-        """Return copies of what the optimiser remembers, likewise."""
-        return torch_ref.state_of(self.name, self.net, self.optimizer)
-
-    def running(self) -> dict[str, Array]:
-        """Return copies of what BatchNorm remembers, likewise."""
-        return torch_ref.to_running(self.net)
+    def read(self) -> Values:
+        """Return copies of what it holds now, in the book's names and layout."""
+        params = {name: value.numpy(force=True).copy().T for name, value in self._named.items()}
+        state = torch_ref.state_of(self.name, self.net, self.optimizer)
+        return Values(params, state, torch_ref.to_running(self.net))
 
 
 def _copies(state: Mapping[str, Mapping[str, Array]]) -> dict[str, dict[str, Array]]:
@@ -164,11 +168,15 @@ class Side:
     batch: tuple[Any, Any] = (None, None)
 
     def advance(self, rows: NDArray[np.int64] | Tensor) -> None:
-        """Take one batch and train every network on it."""
+        """Take one batch, train every network on it, and copy what each then holds.
+
+        The copies are made at once, while the processor has at hand what it has just computed.
+        """
         self.batch = self.x[rows], self.t[rows]
         with np.errstate(all="ignore"):  # a run that diverges is for the judge, not for stderr
             for stack in self.stacks:
                 stack.step(*self.batch)
+                stack.values = stack.read()
 
 
 def lockstep(ours: Side, theirs: Side, batches: NDArray[np.int64]) -> Iterator[int]:

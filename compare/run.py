@@ -90,7 +90,7 @@ def experiment(
 
 def run(options: Options) -> RunReport:
     """Run the experiment and write the figure and the report."""
-    _check_device(options.device)
+    check_device(options.device)
     prepare_folder(options.out, (FIGURE, REPORT))
     check_memory(options, *SHAPE, CLASSES)
     exact = torch_ref.exact_arithmetic(options.device)
@@ -127,7 +127,8 @@ def run_experiment(*arguments: str) -> RunReport:
     return run(parse_options(arguments))
 
 
-def _check_device(name: str) -> None:
+def check_device(name: str) -> None:
+    """Raise InputError where torch cannot compute on the device of this name."""
     try:
         device = torch.device(name)
         if device.type not in ("cpu", "cuda"):

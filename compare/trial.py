@@ -29,7 +29,7 @@ from compare.reference import Reference
 from compare.rounding import kink_rows
 from compare.rules import Derived, rule_of
 from compare.run_diagnosis import diagnose_run, std_of
-from compare.updates import State, Update, judge_update
+from compare.updates import Update, judge_update
 
 Array = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
@@ -123,7 +123,7 @@ class Trial:
         self.failed_at = -1
         self.draws: dict[str, tuple[Array, Array, float]] | None = None
         self.files: Diagnosis | None = None
-        self._state = self._read()
+        self._state = ours.values, theirs.values
         self._previous: Step | None = None
         self._seen: set[int] = set()  # the steps that were judged, or could not be
         self._due: set[int] = set()  # those to be judged in the place of one that could not be
@@ -139,7 +139,7 @@ class Trial:
 
     def observe(self, number: int, ours: Side, theirs: Side) -> None:
         """Record the step that both stacks have just made, and judge it where that is due."""
-        before, self._state = self._state, self._read()
+        before, self._state = self._state, (self.ours.values, self.theirs.values)
         moves = [
             Move(
                 start, stack.grads, end, state, state_after, number + 1, stack.loss,
@@ -177,13 +177,6 @@ class Trial:
     def diagnosis(self) -> Diagnosis | None:
         """Return why it failed, if it did and that can be found out."""
         return diagnose_run(self)
-
-    def _read(self) -> tuple[tuple[dict[str, Array], State, dict[str, Array]], ...]:
-        """Return parameters, optimiser state and running statistics of both stacks."""
-        return (
-            (self.candidate.read(), self.ours.state(), self.ours.running()),
-            (self.theirs.params(), self.theirs.state(), self.theirs.running()),
-        )
 
     def _start(self) -> list[Judgement]:
         """Judge what both stacks start from: equal in every bit, and no array shared."""

@@ -55,15 +55,11 @@ class Relu:
     def forward(self, x: Array) -> Array:
         """Return max(x, 0), the shape of x."""
         self.mask = x <= 0
-        out = x.copy()
-        out[self.mask] = 0
-        return out
+        return np.maximum(x, 0)
 
     def backward(self, dout: Array) -> Array:
         """Return dout where x was positive, else 0."""
-        dx = dout.copy()
-        dx[self.mask] = 0
-        return dx
+        return np.where(self.mask, 0, dout)
 
 
 class Sigmoid:
