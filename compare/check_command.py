@@ -2,7 +2,6 @@
 
 import argparse
 import ast
-import importlib
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from compare.cause_wording import LANGUAGES, language
 from compare.errors import InputError, NoNetworkError
 from compare.files import see_writable, write_beside
 from compare.first_look import first_look
+from compare.imports import import_unwatched
 from compare.options import Parser, at_least
 from compare.remote import RemoteCandidate, file_and_name, judged_optimizer
 from compare.report import Report
@@ -60,7 +60,7 @@ def check(arguments: Sequence[str]) -> int:
 def _judged_network(path: Path, name: str | None, options: argparse.Namespace) -> Report:
     """Judge the network of the file, saying what is known before."""
     # torch takes seconds to import, and the candidate's process as long to start: both at once.
-    importing = threading.Thread(target=importlib.import_module, args=["compare.check"])
+    importing = threading.Thread(target=import_unwatched, args=["compare.check"])
     importing.start()
     try:
         with RemoteCandidate(path, name, dict(options.arg)) as candidate:

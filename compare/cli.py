@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from compare.errors import InputError
+from compare.imports import import_unwatched
 from compare.interruption import Interruption
 
 ABOUT = "Says whether a network written from scratch computes what PyTorch computes."
@@ -58,7 +59,8 @@ def _run(arguments: Sequence[str]) -> int:
 
     options = parse_options(arguments)
     see_own_packages()
-    from compare.run import FIGURE, REPORT, run  # imports torch: seconds that --help does not need
+    import_unwatched("compare.run")  # and torch: seconds that --help does not need
+    from compare.run import FIGURE, REPORT, run
 
     try:
         report = run(options)
@@ -82,6 +84,7 @@ def _check(arguments: Sequence[str]) -> int:
 def _inits(arguments: Sequence[str]) -> int:
     """`netparity inits`."""
     see_own_packages()
+    import_unwatched("compare.inits_command")
     from compare.inits_command import inits
 
     return inits(arguments)
@@ -90,6 +93,7 @@ def _inits(arguments: Sequence[str]) -> int:
 def _bench(arguments: Sequence[str]) -> int:
     """`netparity bench`."""
     see_own_packages()
+    import_unwatched("compare.bench.command")
     from compare.bench.command import bench
 
     return bench(arguments)

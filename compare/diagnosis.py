@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from compare.cause import Cause, Diagnosis
-from compare.causes import NETWORK
 from compare.causes.case import Case, Mistakes
 from compare.causes.facts import seen_causes
 from compare.causes.mistake import Mistake, Texts
+from compare.causes.network import NETWORK
 from compare.causes.number import Layers, numbers, planted_with, variants
 from compare.causes.replay import Planted
 from compare.causes.shape import next_step, shape_of

@@ -4,12 +4,13 @@ import platform
 from typing import Any
 
 import numpy as np
-import torch
 from threadpoolctl import threadpool_info
 
 
 def environment() -> dict[str, Any]:
     """Return the versions and libraries that numbers depend on."""
+    import torch  # seconds, which whoever only imports this need not wait
+
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

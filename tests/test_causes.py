@@ -6,8 +6,8 @@ import pytest
 import bugs
 from compare import check_network, check_optimizer
 from compare.cause_wording import columns, language, wrapped
-from compare.causes import NETWORK
 from compare.causes.mistake import Mistake
+from compare.causes.network import NETWORK
 from compare.causes.number import named
 from compare.causes.replay import Given, Planted, Replay
 from compare.causes.run import BATCH, DATA, INIT
