@@ -84,14 +84,13 @@ class Data:
     @property
     def title(self) -> str:
         """Name, size and the start of the images' sha256, in one line."""
-        digest = self.sha256["train-images-idx3-ubyte"][:12]
-        return f"{self.name}, {len(self.x):,} images, sha256 {digest}"
+        return _title(self.name, len(self.x), self.sha256)
 
 
 def load_data(
     kind: str, root: Path | None, dtype: DTypeLike, device: torch.device | str, say: Say
 ) -> Data:
-    """Find the files of `kind` ('auto', 'mnist', 'digits'), check them, read them twice.
+    """Find the files of `kind` ('auto', 'mnist', 'digits'), check them, say so, read them twice.
 
     Raises
     ------
@@ -102,6 +101,7 @@ def load_data(
     name, folder = ("digits", DIGITS_FOLDER) if kind == "digits" else _mnist(kind, root, say)
     sha256 = _checked(folder, MNIST if name == "MNIST" else DIGITS)
     (x, t), _ = scratch.load_mnist(folder=folder, dtype=dtype)
+    say(_title(name, len(x), sha256))  # before torchvision, which takes seconds to import
     torch_dtype = torch.float32 if np.dtype(dtype) == np.float32 else torch.float64
     try:
         torch_x, torch_t = torch_ref.load_mnist(folder, dtype=torch_dtype)
@@ -110,6 +110,10 @@ def load_data(
         torch_x, torch_t = torch.tensor(x), torch.tensor(t)
         return Data(name, sha256, x, t, torch_x.to(device), torch_t.to(device), readers=1)
     return Data(name, sha256, x, t, torch_x.to(device), torch_t.to(device))
+
+
+def _title(name: str, images: int, sha256: Mapping[str, str]) -> str:
+    return f"{name}, {images:,} images, sha256 {sha256['train-images-idx3-ubyte'][:12]}"
 
 
 def _mnist(kind: str, root: Path | None, say: Say) -> tuple[str, Path]:

@@ -37,7 +37,6 @@ def inits(arguments: Sequence[str]) -> int:
     prepare_folder(options.out, FILES)
     with warnings.catch_warnings(), one_thread_each():
         data = load_data(options.data, options.data_root, "float64", "cpu", say)
-        say(data.title)
         watched, judged = train(data, options.steps, options.seed)
         spreads, judged_spread = spread(options.seed)
     sentences = units_text(watched), gradients_text(watched), activations_text(spreads)

@@ -97,7 +97,6 @@ def run(options: Options) -> RunReport:
     # What torch imports late, and torchvision, leave warning filters behind.
     with warnings.catch_warnings(), one_thread_each(), exact as settings:
         data = load_data(options.data, options.data_root, options.dtype, options.device, say)
-        say(data.title)
         with subject_of(options, SHAPE[1], CLASSES) as subject, Progress(options) as progress:
             trials = experiment(options, data, progress.show, subject)
             report = collect(options, data, trials, settings, subject.name)

@@ -101,9 +101,9 @@ def test_option(here, capsys, arguments, says):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["fly"], "no command 'fly'; there is: run, check, inits"),
-        ([], "no command given; there is: run, check, inits"),
-        (["--steps", "3"], "no command '--steps'; there is: run, check, inits"),
+        (["fly"], "no command 'fly'; there is: run, check, inits, bench"),
+        ([], "no command given; there is: run, check, inits, bench"),
+        (["--steps", "3"], "no command '--steps'; there is: run, check, inits, bench"),
     ],
 )
 def test_command(here, capsys, arguments, says):

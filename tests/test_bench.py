@@ -1,10 +1,26 @@
 """`netparity bench`: what it measures is what it says, and the naive loops compute what ours do."""
 
+import subprocess
+import sys
+import time
+import tracemalloc
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
+import psutil
 import pytest
 import torch
 
-from compare.bench import naive_numpy, naive_torch
+from compare.bench import alone, job_bench, naive_numpy, naive_torch, start
+from compare.bench.contenders import CONTENDERS
+from compare.bench.growth import SIZES as GROWING
+from compare.bench.growth import GrowthBench
+from compare.bench.job import Job, load_job
+from compare.bench.job_bench import JobBench
+from compare.bench.rounds import Timing, busy, spread, time_rounds
+from compare.bench.thread_bench import OURS, ThreadBench
+from compare.cli import main
 from compare.data import load_data
 from compare.options import parse_options
 from compare.plan import draw_plan, weight_rng
@@ -55,3 +71,176 @@ def test_the_naive_torch_loop_computes_what_ours_does(job):
         losses = naive_torch.train([net], x, data.t, plan.batches, options.lr, *rest)
         (trial,) = (trial for trial in trials if trial.label == label)
         np.testing.assert_allclose(losses, trial.trace.torch, rtol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def short():
+    return load_job(["--data", "digits", "--steps", "4", "--hidden", "20", "15"])
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_every_contender_does_the_same_job(short, name):
+    with one_thread_each():
+        expected, losses = CONTENDERS["scratch alone"](short), CONTENDERS[name](short)
+    if name.startswith("products"):
+        assert losses == []
+        return
+    rounding = 1e-5 if "naive" in name else 1e-12  # of float32 images, and the book's epsilon
+    np.testing.assert_allclose(losses[: len(expected)], expected, rtol=rounding)
+    assert len(losses) in (len(expected), 2 * len(expected))
+
+
+def test_another_job_would_be_seen(short):
+    other = replace(short, options=replace(short.options, lr=0.02))
+    losses = [CONTENDERS["scratch alone"](each) for each in (short, other)]
+    assert not np.allclose(*losses, rtol=1e-5)
+
+
+def test_operations_are_those_of_the_products(short):
+    B, one = short.options.batch_size, 0
+    for i, (fan_in, fan_out) in enumerate(pairwise((784, 20, 15, 10))):
+        one += 2 * B * fan_in * fan_out * (4 if i else 3)  # forward twice, dW, and dx but for x
+    assert short.operations() == one * 4 * 3
+    whole = Job(parse_options(["--steps", "2000"]), short.data)
+    assert whole.operations() / 1e9 == pytest.approx(551.7, abs=0.1)
+
+
+def test_rounds_go_forwards_and_backwards():
+    seen = []
+    work = {name: lambda name=name: seen.append(name) for name in "abc"}
+    assert set(time_rounds(work, 3, seen.append)) == set("abc")
+    assert seen == [*"abc", 1, *"cba", 2, *"abc", 3]
+
+
+def test_waiting_is_wall_time_and_work_is_cpu_time():
+    def spin():
+        end = time.perf_counter() + 0.05
+        while time.perf_counter() < end:
+            pass
+
+    found = time_rounds({"wait": lambda: time.sleep(0.05), "spin": spin}, 3, lambda _: None)
+    assert min(found["wait"].wall) >= 0.05 > 0.025 > spread(found["wait"].cpu).median
+    assert spread(found["spin"].cpu).most > 0.025
+
+
+def test_busy_processes_are_there_and_gone():
+    before = set(psutil.Process().children())
+    with busy(2):
+        spinning = set(psutil.Process().children()) - before
+        assert len(spinning) == 2
+    assert not any(process.is_running() for process in spinning)
+
+
+def timings(**seconds):
+    """A JobBench of 2 rounds with 1 s where nothing is said."""
+    given = {name: Timing([1.0, 1.0], [1.0, 1.0]) for name in CONTENDERS}
+    return JobBench("data", "net", 2e9, given | seconds, {"run": 5e8})
+
+
+def test_ratios_are_taken_round_by_round():
+    bench = timings(
+        run=Timing([3.0, 8.0], [5.0, 6.0]), **{"scratch alone": Timing([1.0, 3.0], [1.0, 3.0])}
+    )
+    ratios = bench.ratios()
+    assert ratios["CPU: run / (scratch + torch_ref)"] == (2.0, 1.5, 2.5)
+    assert ratios["wall: run / (scratch + torch_ref)"] == (1.75, 1.5, 2.0)
+    assert ratios["CPU: judging, share of run"] == pytest.approx((49 / 60, 0.8, 5 / 6))
+    assert bench.share("scratch alone") == pytest.approx((2 / 3, 1 / 3, 1.0))
+    assert bench.share("run") is None
+    assert bench.rate("run") == pytest.approx(2 * 2 / 5.5)
+
+
+def test_the_peak_of_what_is_given_back_is_seen(monkeypatch):
+    def greedy(job):
+        block = np.ones(25_000_000)  # 200 MB
+        time.sleep(0.1)
+        return [float(block[0])]
+
+    monkeypatch.setitem(CONTENDERS, "greedy", greedy)
+    taken = alone._measure("greedy", ["--data", "digits"])
+    assert taken.peak - taken.base > 150e6
+
+
+def peak_of(steps, watch):
+    """Bytes that Python and numpy take at most in a run of so many steps."""
+    words = ["--data", "digits", "--hidden", "20", "--init", "he", "--steps", str(steps)]
+    options = parse_options([*words, "--batch-size", "8"])
+    data = load_data("digits", None, "float64", "cpu", lambda _: None)
+    tracemalloc.start()
+    try:
+        with one_thread_each():
+            experiment(options, data, watch)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_is_flat_in_steps_but_for_the_trajectories():
+    kept = []
+    watches = (lambda *_: None, lambda step, trials: kept.append(trials[0].ours.values))
+    grown, leaking = ((peak_of(160, each) - peak_of(40, each)) / 120 for each in watches)
+    recorded = 8 * 8 + 5 * (8 + 24)  # the batch's indices; a number in each of five lists
+    assert grown < 3 * recorded
+    assert leaking > 100 * recorded
+
+
+def test_growth_says_the_exponent():
+    names = [(what, size) for what, sizes in GROWING.items() for size in sizes]
+    given = {f"{what} {n}": Timing([n**2e-3], [n**1.5e-3]) for what, n in names}
+    bench = GrowthBench("title", given, {f"{what} {n}": float(n) for what, n in names})
+    for exponents in bench.exponents().values():
+        assert exponents == pytest.approx((1.5e-3, 1.0))
+    assert max(map(len, bench.text().splitlines())) <= 80
+
+
+def test_threads_are_set_against_ours():
+    text = ThreadBench("title", {OURS: Timing([2.0], [2.0]), "x": Timing([3.0], [5.0])}).text()
+    assert text.splitlines()[-1].split()[-1] == "1.50"
+
+
+def test_a_start_is_timed():
+    first, end = start._time(["--help"])
+    assert 0 < first <= end
+
+
+def test_bench_writes_a_table_json_and_a_chart(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(
+        job_bench, "measure_alone", lambda jobs, at_once: [alone.Taken(1, 1, 4e8, 3e8)] * len(jobs)
+    )
+    words = ["bench", "--data", "digits", "--steps", "2", "--rounds", "2", "--busy", "1"]
+    assert main([*words, "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "beside 1 busy" in out
+    assert max(map(len, out.splitlines())) <= 80 or str(tmp_path) in out.splitlines()[-1]
+    assert (tmp_path / "bench.png").stat().st_size > 10_000
+    text = (tmp_path / "bench.json").read_text()
+    assert '"ratios"' in text
+    assert "NaN" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["nonsense"], "nonsense"),
+        (["--rounds", "0"], "--rounds"),
+        (["--device", "tpu"], "--device tpu"),
+        (["--busy", "-1"], "--busy"),
+        (["--dtype", "float16"], "--dtype"),
+    ],
+)
+def test_bad_input_gets_one_line(words, what, capsys, tmp_path):
+    assert main(["bench", *words, "--out", str(tmp_path / "out")]) == 2
+    out, err = capsys.readouterr()
+    assert what in err
+    assert err.count("\n") == 1
+    assert not out
+
+
+@pytest.mark.parametrize(
+    ("module", "late"),
+    [("compare.check_command", "torch"), ("compare.check", "matplotlib"), ("compare.cli", "numpy")],
+)
+def test_what_is_slow_to_import_is_imported_where_it_is_needed(module, late):
+    see = f"import sys, {module}; sys.exit({late!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", see]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", f"import {late}; {see}"]).returncode == 1

@@ -123,8 +123,8 @@ def test_without_torchvision_one_line_is_lost_and_not_the_run(monkeypatch, tmp_p
 
     monkeypatch.setattr(torch_ref.mnist, "_torchvision_mnist", absent)
     assert main([*QUICK, "--out", str(tmp_path)]) == 0
-    first = capsys.readouterr().out.splitlines()[0]
-    assert first == (
+    second = capsys.readouterr().out.splitlines()[1]
+    assert second == (
         "torchvision cannot be used, so one reader serves both stacks "
         "(No module named 'torchvision')"
     )
@@ -226,8 +226,8 @@ def test_command_line_of_netparity(capsys, tmp_path):
     assert cli.main(["fly"]) == 2
     assert cli.main([]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "netparity: no command 'fly'; there is: run, check, inits",
-        "netparity: no command given; there is: run, check, inits",
+        "netparity: no command 'fly'; there is: run, check, inits, bench",
+        "netparity: no command given; there is: run, check, inits, bench",
     ]
 
 

@@ -43,8 +43,8 @@ BLIND = [
         "relu leaks forward",
         "forward",
         "scratch/layers.py",
-        "out[self.mask] = 0",
-        "out[self.mask] *= 0.01",
+        "return np.maximum(x, 0)",
+        "return np.where(self.mask, 0.01 * x, x)",
         said="Relu lets 0.01 x through for negative x as a leaky ReLU does; it should give 0",
     ),
     Bug(
@@ -181,8 +181,8 @@ BLIND = [
         "relu masks by dout",
         "gradient",
         "scratch/layers.py",
-        "dx[self.mask] = 0",
-        "dx[dout <= 0] = 0",
+        "return np.where(self.mask, 0, dout)",
+        "return np.where(dout <= 0, 0, dout)",
         said="Relu's backward zeroes where dout is negative; it should zero where the input of forward was",
     ),
     Bug(
@@ -413,8 +413,8 @@ STRANGE = [
         "every seventh unit twice as loud",
         "forward",
         "scratch/layers.py",
-        "out[self.mask] = 0",
-        "out[self.mask] = 0\n        out[:, ::7] *= 2",
+        "return np.maximum(x, 0)",
+        "out = np.maximum(x, 0)\n        out[:, ::7] *= 2\n        return out",
         said="Relu doubles every seventh unit; it should treat all alike",
     ),
     Bug(

@@ -12,8 +12,8 @@ AFFINE = "return x @ self.W + self.b  # (B, fan_out)"
 DW = "self.dW = self.x.T @ dout  # (fan_in, fan_out)"
 DB = "self.db = dout.sum(axis=0)  # (fan_out,)"
 DX = "return dout @ self.W.T if self.needs_dx else None  # (B, fan_in)"
-RELU = "out[self.mask] = 0\n        return out"
-RELU_BACK = "dx = dout.copy()\n        dx[self.mask] = 0\n        return dx"
+RELU = "return np.maximum(x, 0)"
+RELU_BACK = "return np.where(self.mask, 0, dout)"
 SIGMOID = "self.out = np.where(x >= 0, 1, e) / (1 + e)"
 SIGMOID_BACK = "return dout * (1.0 - self.out) * self.out"
 TANH, TANH_BACK = "self.out = np.tanh(x)", "return dout * (1.0 - self.out**2)"
@@ -44,8 +44,8 @@ LAYERED = [
     Bug("affine with twice the bias", "forward", LAYERS, AFFINE, "return x @ self.W + 2 * self.b"),
     Bug("affine with W transposed", "forward", LAYERS, AFFINE, "return x @ (self.W.T if self.W.shape[0] == self.W.shape[1] else self.W) + self.b"),
     Bug("affine divided by root of fan_in", "forward", LAYERS, AFFINE, "return x @ self.W / len(self.W) ** 0.5 + self.b"),
-    Bug("relu leaks", "forward", LAYERS, RELU, "out[self.mask] *= 0.01\n        return out"),
-    Bug("relu capped at 6", "forward", LAYERS, RELU, "out[self.mask] = 0\n        return np.minimum(out, 6)"),
+    Bug("relu leaks", "forward", LAYERS, RELU, "return np.where(self.mask, 0.01 * x, x)"),
+    Bug("relu capped at 6", "forward", LAYERS, RELU, "return np.clip(x, 0, 6)"),
     Bug("sigmoid of twice the input", "forward", LAYERS, "e = np.exp(-np.abs(x))", "x = 2 * x\n        e = np.exp(-np.abs(x))", options={"activation": "sigmoid"}),
     Bug("softsign for tanh", "forward", LAYERS, TANH, "self.out = x / (1 + np.abs(x))", options={"activation": "tanh"}),
     Bug("relu on the logits", "forward", NET, "            x = layer.forward(x)\n        return x", "            x = layer.forward(x)\n        return np.maximum(x, 0)"),
@@ -125,7 +125,7 @@ LAYERED = [
     Bug("targets rolled in the batch", "data", LOOP, "self.batch = self.x[rows], self.t[rows]", "self.batch = self.x[rows], self.t[rows] if isinstance(self.t, Tensor) else np.roll(self.t[rows], 1)"),
     # numerics
     Bug("product in float32", "numerics", LAYERS, AFFINE, "return (x.astype(np.float32) @ self.W.astype(np.float32)).astype(x.dtype) + self.b"),
-    Bug("activations in float16", "numerics", LAYERS, RELU, "out[self.mask] = 0\n        return out.astype(np.float16).astype(x.dtype)"),
+    Bug("activations in float16", "numerics", LAYERS, RELU, "return np.maximum(x, 0).astype(np.float16).astype(x.dtype)"),
     Bug("gradients in float16", "numerics", LAYERS, DW, "self.dW = (self.x.T @ dout).astype(np.float16).astype(dout.dtype)"),
     Bug("loss in float16", "numerics", LAYERS, MEAN, "return float(np.float16(-log_y[np.arange(len(x)), self.t].mean()))"),
     Bug("logits in float32", "numerics", LAYERS, "shifted = x - x.max(axis=1, keepdims=True)", "x = x.astype(np.float32).astype(x.dtype)\n        shifted = x - x.max(axis=1, keepdims=True)"),

@@ -72,9 +72,9 @@ def planted(bugs: tuple[Bug, ...]) -> Iterator[Path]:
     for name in ours:
         del sys.modules[name]
     with tempfile.TemporaryDirectory() as folder:
-        edited(bugs, Path(folder))
         sys.path.insert(0, folder)
         try:
+            edited(bugs, Path(folder))
             yield Path(folder)
         finally:
             sys.path.remove(folder)
