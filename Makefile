@@ -5,10 +5,13 @@ BIN := .venv/bin
 ARGS ?=
 CONSTRAINTS ?= constraints.txt
 
-.PHONY: run test test-all calibrate power setup
+.PHONY: run bench test test-all calibrate power setup
 
 run: .venv/run
 	$(BIN)/python compare/run.py $(ARGS)
+
+bench: .venv/run
+	$(BIN)/netparity bench $(ARGS)
 
 test: .venv/test
 	$(BIN)/ruff check .

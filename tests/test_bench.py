@@ -150,6 +150,11 @@ def test_ratios_are_taken_round_by_round():
     assert bench.rate("run") == pytest.approx(2 * 2 / 5.5)
 
 
+def test_the_table_is_80_columns_wide_for_long_jobs_too():
+    slow = {name: Timing([1234.5, 99.96], [987.6, 12.345]) for name in CONTENDERS}
+    assert max(map(len, timings(**slow).text().splitlines())) <= 80
+
+
 def test_the_peak_of_what_is_given_back_is_seen(monkeypatch):
     def greedy(job):
         block = np.ones(25_000_000)  # 200 MB

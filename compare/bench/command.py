@@ -29,7 +29,7 @@ SCHEMA = 1
 ROUNDS, STEPS = 5, 300
 QUICK_ROUNDS, QUICK_STEPS = 3, 20
 BENCHES = {
-    "job": "the run and what it consists of, beside naive loops and matrix products alone",
+    "job": "the run and its parts, beside naive loops and matrix products alone",
     "threads": "the run with other numbers of threads",
     "growth": "how time and memory grow with steps, networks, width and batch",
     "start": "from Enter to the first line, and to the end",

@@ -107,9 +107,9 @@ class JobBench:
         ]
         for name, timing in self.timings.items():
             share, peak = self.share(name), self.peaks.get(name)
+            wall, cpu = (seconds_text(spread(each)) for each in (timing.wall, timing.cpu))
             lines.append(
-                f"{name:<18}{seconds_text(spread(timing.wall)):>19}{seconds_text(spread(timing.cpu)):>19}"
-                f"{self.rate(name):>8.1f}"
+                f"{name:<18}{wall:>19}{cpu:>19}{self.rate(name):>8.1f}"
                 + (f"{share.median:>8.0%}" if share else f"{'':>8}")
                 + (f"{peak / 1e6:>7.0f}" if peak else "")
             )

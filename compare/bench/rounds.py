@@ -42,8 +42,9 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def seconds_text(s: Spread) -> str:
-    """Return '2.85 (2.80 - 3.01)'."""
-    return f"{s.median:.2f} ({s.least:.2f} - {s.most:.2f})"
+    """Return '2.85 (2.80 - 3.01)', and '12.8 (12.1 - 13.3)': three digits each."""
+    median, least, most = (f"{value:.{2 if value < 10 else 1}f}" for value in s)
+    return f"{median} ({least} - {most})"
 
 
 def time_rounds(
