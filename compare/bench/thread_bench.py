@@ -55,7 +55,7 @@ def bench_threads(job: Job, rounds: int) -> ThreadBench:
     }
     run(replace(job, options=replace(job.options, steps=3)))
     timings = time_rounds(work, rounds, lambda done: say(f"round {done} of {rounds}"))
-    return ThreadBench(f"{job.network()}, {rounds} interleaved rounds", timings)
+    return ThreadBench(f"{job.network()}\n{rounds} interleaved rounds", timings)
 
 
 def _run(job: Job, blas: int, of_torch: int) -> None:
