@@ -43,7 +43,8 @@ def spread(values: Sequence[float]) -> Spread:
 
 def seconds_text(s: Spread) -> str:
     """Return '2.85 (2.80 - 3.01)', and '12.8 (12.1 - 13.3)': three digits each."""
-    median, least, most = (f"{value:.{2 if value < 10 else 1}f}" for value in s)
+    digits = [2 if value < 9.995 else 1 if value < 99.95 else 0 for value in s]
+    median, least, most = (f"{value:.{n}f}" for value, n in zip(s, digits, strict=True))
     return f"{median} ({least} - {most})"
 
 
