@@ -24,11 +24,27 @@ from compare.cli import main
 from compare.data import load_data
 from compare.options import parse_options
 from compare.plan import draw_plan, weight_rng
+from compare.rounding import unit_roundoff
 from compare.run import experiment
 from compare.threads import one_thread_each
 
 SIZES = (784, 100, 100, 100, 100, 10)
 STEPS = 40
+
+
+def in_float32(data):
+    """The images rounded to float32, as the naive loops are given them, for all."""
+    x = data.x.astype(np.float32)
+    return replace(data, x=x.astype(np.float64), torch_x=torch.tensor(x, dtype=torch.float64))
+
+
+def allowed(steps):
+    """How far apart losses of two right loops may be, relatively, after few steps.
+
+    A step moves what it computes by the rounding of its longest sum, sqrt(784) u (Higham and Mary
+    2019), and what the steps do adds up.
+    """
+    return steps * np.sqrt(SIZES[0]) * unit_roundoff(np.float64)
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +53,7 @@ def job():
     words = ["--data", "digits", "--steps", str(STEPS), "--judge", "none"]
     options = parse_options(words)
     data = load_data("digits", None, "float64", "cpu", print)
-    x = data.x.astype(np.float32)
-    same = {"x": x.astype(np.float64), "torch_x": torch.tensor(x, dtype=torch.float64)}
-    data = type(data)(**{**vars(data), **same})
+    data, x = in_float32(data), data.x.astype(np.float32)
     with one_thread_each():
         trials = experiment(options, data, lambda *step: None)
     plan = draw_plan(SIZES, len(x), STEPS, options.batch_size, seed=options.seed)
@@ -53,14 +67,14 @@ def test_the_naive_numpy_loop_computes_what_ours_does_once_its_epsilon_is_out(jo
         net = naive_numpy.NaiveNet(weight_init_std=std, rng=rng, epsilon=0)
         losses = naive_numpy.train([net], x, data.t, plan.batches, options.lr)
         (trial,) = (trial for trial in trials if trial.label == label)
-        np.testing.assert_allclose(losses, trial.trace.scratch, rtol=1e-12)
+        np.testing.assert_allclose(losses, trial.trace.scratch, rtol=allowed(STEPS))
 
 
 def test_its_epsilon_is_seen(job):
     options, data, x, plan, trials = job
     net = naive_numpy.NaiveNet(weight_init_std="he", rng=weight_rng(plan.seed))
     losses = naive_numpy.train([net], x, data.t, plan.batches, options.lr)
-    assert abs(losses[0] / trials[-1].trace.scratch[0] - 1) > 1e-8
+    assert abs(losses[0] / trials[-1].trace.scratch[0] - 1) > allowed(STEPS)
 
 
 def test_the_naive_torch_loop_computes_what_ours_does(job):
@@ -70,30 +84,31 @@ def test_the_naive_torch_loop_computes_what_ours_does(job):
         net = naive_torch.NaiveNet(SIZES, std, weight_rng(plan.seed), *rest)
         losses = naive_torch.train([net], x, data.t, plan.batches, options.lr, *rest)
         (trial,) = (trial for trial in trials if trial.label == label)
-        np.testing.assert_allclose(losses, trial.trace.torch, rtol=1e-12)
+        np.testing.assert_allclose(losses, trial.trace.torch, rtol=allowed(STEPS))
 
 
 @pytest.fixture(scope="module")
 def short():
-    return load_job(["--data", "digits", "--steps", "4", "--hidden", "20", "15"])
+    job = load_job(["--data", "digits", "--steps", "4", "--hidden", "20", "15"])
+    return replace(job, data=in_float32(job.data))
 
 
 @pytest.mark.parametrize("name", CONTENDERS)
-def test_every_contender_does_the_same_job(short, name):
+def test_every_contender_does_the_same_job(short, name, monkeypatch):
+    monkeypatch.setitem(naive_numpy.NaiveNet.__init__.__kwdefaults__, "epsilon", 0)
     with one_thread_each():
         expected, losses = CONTENDERS["scratch alone"](short), CONTENDERS[name](short)
     if name.startswith("products"):
         assert losses == []
         return
-    rounding = 1e-5 if "naive" in name else 1e-12  # of float32 images, and the book's epsilon
-    np.testing.assert_allclose(losses[: len(expected)], expected, rtol=rounding)
+    np.testing.assert_allclose(losses[: len(expected)], expected, rtol=allowed(4))
     assert len(losses) in (len(expected), 2 * len(expected))
 
 
 def test_another_job_would_be_seen(short):
-    other = replace(short, options=replace(short.options, lr=0.02))
+    other = replace(short, options=replace(short.options, lr=short.options.lr * (1 + 1e-9)))
     losses = [CONTENDERS["scratch alone"](each) for each in (short, other)]
-    assert not np.allclose(*losses, rtol=1e-5)
+    assert not np.allclose(*losses, rtol=allowed(4), atol=0)
 
 
 def test_operations_are_those_of_the_products(short):
@@ -102,7 +117,7 @@ def test_operations_are_those_of_the_products(short):
         one += 2 * B * fan_in * fan_out * (4 if i else 3)  # forward twice, dW, and dx but for x
     assert short.operations() == one * 4 * 3
     whole = Job(parse_options(["--steps", "2000"]), short.data)
-    assert whole.operations() / 1e9 == pytest.approx(551.7, abs=0.1)
+    assert whole.operations() == 551_731_200_000
 
 
 def test_rounds_go_forwards_and_backwards():

@@ -5,11 +5,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from compare.bench.job_bench import CEILING, STACKS, JobBench
+from compare.bench.job_bench import BOTH, CEILING, JobBench
 from compare.bench.rounds import spread
 from compare.figure import COLOURS, STYLE
 
-SCRATCH, TORCH, BOTH = COLOURS[0], COLOURS[1], "#555555"
+SCRATCH, TORCH, GREY = COLOURS[0], COLOURS[1], "#555555"
 
 
 def draw_job(bench: JobBench) -> Figure:
@@ -42,8 +42,8 @@ def draw_job(bench: JobBench) -> Figure:
         axes.tick_params(axis="y", length=0)
         figure.legend(
             handles=[
-                Patch(color=BOTH, label="by the clock"),
-                Patch(facecolor="white", edgecolor=BOTH, label="CPU, all threads"),
+                Patch(color=GREY, label="by the clock"),
+                Patch(facecolor="white", edgecolor=GREY, label="CPU, all threads"),
                 *(
                     Line2D([], [], color=c, linestyle="--", label=text)
                     for c, text in (
@@ -63,6 +63,6 @@ def draw_job(bench: JobBench) -> Figure:
 
 
 def _colour(name: str) -> str:
-    if name in STACKS:
-        return BOTH
+    if name in BOTH:
+        return GREY
     return TORCH if name in CEILING else SCRATCH

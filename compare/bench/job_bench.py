@@ -1,9 +1,13 @@
 """`netparity bench`: each way to do the job, timed in interleaved rounds."""
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from compare.bench.alone import measure_alone
 from compare.bench.contenders import CONTENDERS
@@ -11,27 +15,32 @@ from compare.bench.job import Job
 from compare.bench.rounds import Spread, Timing, seconds_text, spread, time_rounds
 from compare.progress import say
 
-STACKS = {"both at once": 2, "run": 2, "run, not judged": 2}
+BOTH = ("both at once", "run", "run, not judged")
 """Contenders that do the job on both stacks."""
 
 CEILING = {"torch_ref alone": "products, torch", "naive torch": "products, torch"}
 """Of those that are not measured against the products of numpy."""
 
-ALONE = "scratch alone + torch_ref alone"
-RATIOS = {
-    "CPU: run / (scratch + torch_ref)": ("cpu: run", f"cpu: {ALONE}"),
-    "wall: run / (scratch + torch_ref)": ("wall: run", f"wall: {ALONE}"),
-    "wall: scratch / torch_ref": ("wall: scratch alone", "wall: torch_ref alone"),
-    "wall: scratch / naive numpy": ("wall: scratch alone", "wall: naive numpy"),
-    "wall: torch_ref / naive torch": ("wall: torch_ref alone", "wall: naive torch"),
-    "CPU: both at once / (scratch + torch_ref)": ("cpu: both at once", f"cpu: {ALONE}"),
-    "CPU: lockstep and recording, share of run": (
-        "cpu: run, not judged - both at once",
-        "cpu: run",
+Seconds = dict[str, NDArray[np.float64]]
+
+
+def _alone(s: Seconds) -> NDArray[np.float64]:
+    return s["scratch alone"] + s["torch_ref alone"]
+
+
+RATIOS: dict[str, Callable[[Seconds], NDArray[np.float64]]] = {
+    "CPU: run / (scratch + torch_ref)": lambda s: s["run"] / _alone(s),
+    "wall: run / (scratch + torch_ref)": lambda s: s["run"] / _alone(s),
+    "wall: scratch / torch_ref": lambda s: s["scratch alone"] / s["torch_ref alone"],
+    "wall: scratch / naive numpy": lambda s: s["scratch alone"] / s["naive numpy"],
+    "wall: torch_ref / naive torch": lambda s: s["torch_ref alone"] / s["naive torch"],
+    "CPU: both at once / (scratch + torch_ref)": lambda s: s["both at once"] / _alone(s),
+    "CPU: lockstep and recording, share of run": lambda s: (
+        (s["run, not judged"] - s["both at once"]) / s["run"]
     ),
-    "CPU: judging, share of run": ("cpu: run - run, not judged", "cpu: run"),
+    "CPU: judging, share of run": lambda s: (s["run"] - s["run, not judged"]) / s["run"],
 }
-"""What is set against what; each term a clock and the contenders whose seconds are added."""
+"""What is set against what, of the seconds of each round by the clock that is named first."""
 
 WEIGHED = ("scratch alone", "torch_ref alone", "naive numpy", "run")
 """Those whose memory is measured, each in a new process, which takes seconds."""
@@ -69,31 +78,24 @@ class JobBench:
     def share(self, name: str) -> Spread | None:
         """Return what the products alone take of the time of one stack's contender."""
         products = self.timings[CEILING.get(name, "products, numpy")].wall
-        if name in STACKS or name.startswith("products"):
+        if name in BOTH or name.startswith("products"):
             return None
         return spread([a / b for a, b in zip(products, self.timings[name].wall, strict=True)])
 
     def rate(self, name: str) -> float:
         """Return the median of 10^9 such operations a second."""
         seconds = spread(self.timings[name].wall).median
-        return self.operations * STACKS.get(name, 1) / seconds / 1e9
+        return self.operations * (2 if name in BOTH else 1) / seconds / 1e9
 
     def ratios(self) -> dict[str, Spread]:
         """Return what is worth setting against each other, round by round."""
-        return {
-            text: spread([a / b for a, b in zip(self._sum(over), self._sum(under), strict=True)])
-            for text, (over, under) in RATIOS.items()
+        clocks: dict[str, Seconds] = {
+            "wall": {name: np.array(timing.wall) for name, timing in self.timings.items()},
+            "CPU": {name: np.array(timing.cpu) for name, timing in self.timings.items()},
         }
-
-    def _sum(self, term: str) -> list[float]:
-        """Return seconds of each round: in 'cpu: run - both at once', a clock and a difference."""
-        clock, names = term.split(": ")
-        total = [0.0] * len(self.timings["run"].wall)
-        for part in names.replace(" - ", " + -").split(" + "):
-            sign = -1.0 if part.startswith("-") else 1.0
-            seconds = getattr(self.timings[part.removeprefix("-")], clock)
-            total = [a + sign * b for a, b in zip(total, seconds, strict=True)]
-        return total
+        return {
+            text: spread(of(clocks[text.split(":")[0]]).tolist()) for text, of in RATIOS.items()
+        }
 
     def text(self) -> str:
         """Return the table and the ratios, 80 columns wide."""
