@@ -1,6 +1,6 @@
 """Writing so that a reader never meets half a file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from compare.errors import InputError
@@ -14,6 +14,15 @@ def write_beside(path: Path, content: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_results(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write each file of --out; InputError where the folder cannot be written any more."""
+    for name, content in files.items():
+        try:
+            write_beside(folder / name, content)
+        except OSError as error:
+            raise InputError(f"--out {folder}: cannot be written ({error.strerror})") from error
 
 
 def see_writable(option: str, path: Path, source: Path) -> None:

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compare.data import load_data
-from compare.errors import InputError
 from compare.figure import png
-from compare.files import prepare_folder, write_beside
+from compare.files import prepare_folder, write_results
 from compare.inits import Spread, Watched, spread, train
 from compare.inits_figure import draw_activations, draw_gradients, draw_units
 from compare.judgement import Judgement, first_failing
@@ -46,12 +45,7 @@ def inits(arguments: Sequence[str]) -> int:
         draw_activations(spreads, sentences[2]),
     )
     for name, figure, sentence in zip(FILES, figures, sentences, strict=True):
-        try:
-            write_beside(options.out / name, png(figure))
-        except OSError as error:
-            raise InputError(
-                f"--out {options.out}: cannot be written ({error.strerror})"
-            ) from error
+        write_results(options.out, {name: png(figure)})
         print("\n" + "\n".join([*paragraph(sentence), f"wrote {options.out / name}"]))
     return _verdict([*judged, *judged_spread])
 

@@ -26,7 +26,7 @@ import torch_ref
 from compare.data import Data, load_data
 from compare.errors import InputError
 from compare.figure import draw_run, png
-from compare.files import prepare_folder, write_beside
+from compare.files import prepare_folder, write_results
 from compare.judgement import first_failing
 from compare.lockstep import Side, TorchStack, lockstep
 from compare.memory import check_memory
@@ -100,11 +100,8 @@ def run(options: Options) -> RunReport:
         with subject_of(options, SHAPE[1], CLASSES) as subject, Progress(options) as progress:
             trials = experiment(options, data, progress.show, subject)
             report = collect(options, data, trials, settings, subject.name)
-    try:
-        write_beside(options.out / FIGURE, png(draw_run(report)))
-        write_beside(options.out / REPORT, report.to_json().encode())
-    except OSError as error:
-        raise InputError(f"--out {options.out}: cannot be written ({error.strerror})") from error
+    files = {FIGURE: png(draw_run(report)), REPORT: report.to_json().encode()}
+    write_results(options.out, files)
     return report
 
 

@@ -16,9 +16,8 @@ from compare.bench.rounds import busy
 from compare.bench.start import bench_start
 from compare.bench.thread_bench import bench_threads
 from compare.environment import environment
-from compare.errors import InputError
 from compare.figure import png
-from compare.files import prepare_folder, write_beside
+from compare.files import prepare_folder, write_results
 from compare.options import Parser, at_least
 from compare.progress import say
 from compare.report import strict_json
@@ -64,13 +63,7 @@ def bench(arguments: Sequence[str]) -> int:
     files[f"{name}.json"] = text.encode()
     if options.what == "job":
         files[f"{name}.png"] = png(draw_job(result))
-    for file, written in files.items():
-        try:
-            write_beside(options.out / file, written)
-        except OSError as error:
-            raise InputError(
-                f"--out {options.out}: cannot be written ({error.strerror})"
-            ) from error
+    write_results(options.out, files)
     say("\nwrote " + " and ".join(str(options.out / file) for file in files))
     return 0
 
