@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from compare.activations import KNOWN, NEGATIVE_SLOPE
+
 Float64 = NDArray[np.float64]
 
 
@@ -38,6 +40,8 @@ class Convention:
         What the running statistics take of each batch.
     inverted : bool
         Dropout scales by 1 / (1 - ratio) in training, else by 1 - ratio afterwards.
+    negative_slope : float
+        Of a leaky ReLU.
     """
 
     relu_at_zero: int = 0
@@ -50,6 +54,7 @@ class Convention:
     unbiased: bool = True
     share: float = 0.1
     inverted: bool = True
+    negative_slope: float = NEGATIVE_SLOPE
 
 
 PYTORCH = Convention()
@@ -79,18 +84,19 @@ TRAINING = Mode()
 
 @dataclass(frozen=True)
 class Hidden:
-    """One hidden layer after its Affine: BatchNorm, activation, dropout.
+    """One hidden layer after its Affine: normalization, activation, dropout.
 
     Attributes
     ----------
     n : ndarray (B, units)
-        What the activation is given: BatchNorm's gamma xn + beta, or z.
+        What the activation is given: a normalization's gamma xn + beta, or z.
     h : ndarray (B, units)
         What the activation returns.
     dn, dh : ndarray
         Gradients by both.
-    mean, var, std : ndarray (units,) or None
-        What BatchNorm took of z, or of its past; std is sqrt(var + epsilon).
+    mean, var, std : ndarray (units,) or (B, 1), or None
+        What BatchNorm took of z, or of its past; what LayerNorm took of each row of it. std is
+        sqrt(var + epsilon).
     factor : ndarray (B, units) or float or None
         What dropout multiplies with.
     """
@@ -173,6 +179,11 @@ class Evaluation:
         return by_name(parts, self, self.grads, self.running)
 
     @property
+    def of_rows(self) -> bool:
+        """Whether what is normalised is each row, as in LayerNorm, and not each column."""
+        return any(layer.std is not None and layer.std.ndim == 2 for layer in self.hidden)
+
+    @property
     def is_finite(self) -> bool:
         """Whether the loss and every gradient are finite."""
         return bool(
@@ -243,6 +254,15 @@ def layer_names(
         names = (f"gamma{i}", f"beta{i}", f"W{i}", f"b{i}")
         named |= {name: grads[name] for name in names if name in grads}
     return {**named, **running}
+
+
+def derivative(e: Evaluation, i: int) -> Float64:
+    """Return the derivative of the activation of hidden layer `i`, counted from 1, (B, units)."""
+    known, n = KNOWN[e.activation], e.hidden[i - 1].n
+    slopes = known.derivative(n, e.convention.negative_slope)
+    if known.has_kink and e.convention.relu_at_zero:
+        return np.where(n == 0, 1.0, slopes)
+    return slopes
 
 
 def probe_of(name: str) -> str:

@@ -1,7 +1,7 @@
 """What torch_ref computes at given parameters on one batch, with everything in between."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import DTypeLike, NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 import torch_ref
 from compare.evaluation import PYTORCH, TRAINING, Convention, Evaluation, Hidden, Mode
@@ -29,16 +29,35 @@ class Extras:
         Between them.
     dropout : float or None
         After them, with this share dropped; None for none.
+    layernorm : bool
+        Between them, in the place of BatchNorm.
     """
 
     batchnorm: bool = False
     dropout: float | None = None
+    layernorm: bool = False
+
+    @property
+    def ties_rows(self) -> bool:
+        """Whether no row of a batch can be left out: they depend on each other, or on masks."""
+        return self.batchnorm or self.dropout is not None
 
     def __bool__(self) -> bool:
-        return self.batchnorm or self.dropout is not None
+        return self.batchnorm or self.layernorm or self.dropout is not None
 
 
 PLAIN = Extras()
+
+MODULES: dict[str, Callable[[Convention], nn.Module]] = {
+    "leaky_relu": lambda c: nn.LeakyReLU(c.negative_slope),
+    "elu": lambda _: nn.ELU(),
+    "gelu": lambda _: nn.GELU(),
+    "gelu_tanh": lambda _: nn.GELU(approximate="tanh"),
+    "silu": lambda _: nn.SiLU(),
+    "softplus": lambda _: nn.Softplus(),
+    "identity": lambda _: nn.Identity(),
+}
+"""Activations that take the place of a ReLU of torch_ref, which has the book's."""
 
 
 class Reference:
@@ -49,7 +68,7 @@ class Reference:
     sizes : sequence of int
         Features, units of each hidden layer, classes.
     activation : str
-        As in torch_ref.MultiLayerNet.
+        One of `compare.activations.KNOWN`.
     weight_decay_lambda : float
         Likewise.
     extras : Extras
@@ -74,18 +93,32 @@ class Reference:
         self.extras = extras
         self.dtype = dtype
         self.device = torch.device(device)
-        self.net = torch_ref.MultiLayerNetExtend(
+        self.net = _Net(
             sizes[0],
             sizes[1:-1],
             sizes[-1],
-            activation,
+            "relu" if activation in MODULES else activation,
             0.0,
-            batchnorm=extras.batchnorm,
+            batchnorm=extras.batchnorm or extras.layernorm,
             dropout=extras.dropout,
             draws=[np.zeros(shape) for shape in pairwise(sizes)],
             dtype=dtype,
             device=device,
         )
+        if activation in MODULES:
+            self._replace(torch.nn.ReLU, lambda _: MODULES[activation](PYTORCH))
+        if extras.layernorm:
+            self._replace(
+                torch.nn.BatchNorm1d,
+                lambda layer: nn.LayerNorm(layer.num_features, dtype=dtype, device=device),
+            )
+
+    def _replace(self, kind: type[nn.Module], made: Callable[[Any], nn.Module]) -> None:
+        """Put other modules into the places of those of a kind."""
+        layers = self.net.layers
+        for i, layer in enumerate(layers):
+            if isinstance(layer, kind):
+                layers[i] = made(layer)
 
     def in_dtype(self, dtype: DTypeLike) -> "Reference":
         """Return the same network, computing in another dtype on the same device."""
@@ -158,7 +191,11 @@ class Reference:
                     layer.given = torch.tensor(next(masks), device=self.device)
             elif isinstance(layer, torch.nn.BatchNorm1d):
                 layer.eps, layer.momentum = convention.variance_epsilon, convention.share
-        if mode.running:
+            elif isinstance(layer, nn.LayerNorm):
+                layer.eps = convention.variance_epsilon
+            elif isinstance(layer, nn.LeakyReLU):
+                layer.negative_slope = convention.negative_slope
+        if mode.running and self.extras.batchnorm:
             torch_ref.load_running(self.net, mode.running)
 
     def _hidden(
@@ -173,6 +210,9 @@ class Reference:
                 mean = np.asarray(mode.running[f"running_mean{i}"], np.float64)
                 var = np.asarray(mode.running[f"running_var{i}"], np.float64)
             std = np.sqrt(var + convention.variance_epsilon)
+        elif self.extras.layernorm:
+            mean, var = z.mean(axis=1, keepdims=True), z.var(axis=1, keepdims=True)
+            std = np.sqrt(var + convention.variance_epsilon)
         if (ratio := self.extras.dropout) is not None:
             kept = 1 / (1 - ratio) if convention.inverted else 1.0
             after = 1.0 if convention.inverted else 1 - ratio
@@ -184,7 +224,7 @@ class Reference:
 
     def _running(self, z: list[Float64], convention: Convention, mode: Mode) -> dict[str, Float64]:
         """Return the running statistics after a batch in training."""
-        if not (mode.training and mode.running):
+        if not (mode.training and mode.running and self.extras.batchnorm):
             return {}
         after = {
             key: np.asarray(value, np.float64)
@@ -210,6 +250,13 @@ class Reference:
         return F.nll_loss(kept.log(), t, reduction=reduction)
 
 
+class _Net(torch_ref.MultiLayerNetExtend):
+    """That of torch_ref, whose normalizations may be LayerNorm."""
+
+    def normalizations(self) -> list[Any]:
+        return [v for v in self.layers if isinstance(v, nn.BatchNorm1d | nn.LayerNorm)]
+
+
 class _Walk:
     """One pass through a network, every tensor on the way kept.
 
@@ -231,13 +278,13 @@ class _Walk:
                 self.a.append(value)
                 value = layer(value)
                 self.z.append(value)
-            elif isinstance(layer, torch.nn.BatchNorm1d | torch_ref.Dropout):
+            elif isinstance(layer, torch.nn.BatchNorm1d | nn.LayerNorm | torch_ref.Dropout):
                 value = layer(value)
             else:
                 n = value
-                if self.relu_at_zero and isinstance(layer, torch.nn.ReLU):
+                if self.relu_at_zero and isinstance(layer, nn.ReLU | nn.LeakyReLU):
                     # max(z, 0) written so that autograd takes the branch of z at z = 0
-                    value = torch.where(n >= 0, n, 0.0)
+                    value = torch.where(n >= 0, n, getattr(layer, "negative_slope", 0.0) * n)
                 else:
                     value = layer(n)
                 self.hidden.append((n, value))

@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from compare.evaluation import Evaluation, Hidden, Parts, by_name, layer_of
+from compare.activations import KNOWN
+from compare.evaluation import Evaluation, Hidden, Parts, by_name, derivative, layer_of
 from compare.optimiser import Optimiser
 
 Array = NDArray[np.float64]
@@ -124,7 +125,7 @@ def expected_rounding(e: Evaluation, dtype: DTypeLike) -> Rounding:
 
 @dataclass(frozen=True)
 class Normalized:
-    """E of what BatchNorm has on its way: mean, var and std (units,), xn (B, units)."""
+    """E of what a normalization has on its way: mean, var, std as in `Hidden`, xn (B, units)."""
 
     mean: Array
     var: Array
@@ -157,9 +158,9 @@ def _floor(dtype: DTypeLike) -> float:
 def _forward(e: Evaluation, mixing: list[float], floor: float) -> Forward:
     """Ez^2 = k Ea^2 W^2 + a^2 W^2 + b^2 + z^2, k of `mixing`;  Eh^2 = (act' En)^2 + own^2.
 
-    A relu has no rounding of its own, tanh that of its value; sigmoid 1, since
-    (1 + tanh(z / 2)) / 2 is sigmoid too, and adds to 1. Between z and n is BatchNorm, between h and
-    a dropout, whose product with f errs by 3 a: Ea^2 = (f Eh)^2 + 3 a^2, if f is not 1.
+    own is what the activation rounds by itself: see `compare.activations`. Between z and n is a
+    normalization, between h and a dropout, whose product with f errs by 3 a:
+    Ea^2 = (f Eh)^2 + 3 a^2, if f is not 1.
     """
     E = Forward([], [], [], [], [np.zeros_like(e.x)])  # the data are given, without error
     for i, (a, z) in enumerate(zip(e.a, e.z, strict=True), start=1):
@@ -171,8 +172,8 @@ def _forward(e: Evaluation, mixing: list[float], floor: float) -> Forward:
             normalized, En = None, E.z[-1]
             if layer.std is not None:
                 normalized, En = _normalized(e, i, E.z[-1])
-            own2 = {"relu": 0.0, "sigmoid": 1.0, "tanh": np.square(layer.h) + floor**2}
-            Eh = np.sqrt(np.square(_slope(e, i) * En) + np.asarray(own2[e.activation]))
+            own = KNOWN[e.activation].rounds(layer.n, e.convention.negative_slope)
+            Eh = np.sqrt(np.square(derivative(e, i) * En) + _squared(own, floor))
             E.normalized.append(normalized)
             E.n.append(En)
             E.h.append(Eh)
@@ -188,16 +189,17 @@ def _scaled(E: Array, value: Array, layer: Hidden) -> Array:
 
 
 def _normalized(e: Evaluation, i: int, Ez: Array) -> tuple[Normalized, Array]:
-    """Return the errors on the way through BatchNorm `i`, and En.
+    """Return the errors on the way through normalization `i`, and En.
 
-    In training, over the B rows of each column, R of `_row_sums`, d = z - mean:
+    BatchNorm takes mean and variance over the m = B rows of each column, LayerNorm over the m units
+    of each row. With R of `_row_sums` and d = z - mean:
 
-        Emean^2 = (sum (Ez^2 + z^2) + R^2) / B^2 + mean^2
+        Emean^2 = (sum (Ez^2 + z^2) + R^2) / m^2 + mean^2
         Ed^2    = Ez^2 + Emean^2 + d^2
-        Evar^2  = (sum (4 d^2 Ed^2 + z^4) + R^2) / B^2 + mean^4 + var^2
+        Evar^2  = (sum (4 d^2 Ed^2 + z^4) + R^2) / m^2 + mean^4 + var^2
 
-    z^4 and mean^4 being the terms of mean(z^2) - mean^2, which is the variance too. After training
-    Emean = Evar = 0. Then, s = sqrt(var + epsilon),
+    z^4 and mean^4 being the terms of mean(z^2) - mean^2, which is the variance too. In BatchNorm
+    after training Emean = Evar = 0. Then, s = sqrt(var + epsilon),
 
         Es^2    = (Evar / 2s)^2 + s^2
         Exn^2   = (Ed / s)^2 + (xn Es / s)^2 + xn^2
@@ -205,24 +207,44 @@ def _normalized(e: Evaluation, i: int, Ez: Array) -> tuple[Normalized, Array]:
 
     with the terms of z (gamma / s) + (beta - mean gamma / s), which is n too.
     """
-    layer, z, rows = e.hidden[i - 1], e.z[i - 1], len(e.x)
+    layer, z, sums = e.hidden[i - 1], e.z[i - 1], Sums(e)
     assert layer.mean is not None and layer.var is not None and layer.std is not None
     gamma, mean, s = e.params[f"gamma{i}"], layer.mean, layer.std
     Emean2 = Evar2 = np.zeros_like(s)
-    d = z - mean
-    if e.mode.training:
-        sums2 = np.square(_row_sums(z, e.longest_sum)[0])
-        Emean2 = ((Ez**2 + z**2).sum(axis=0) + sums2) / rows**2 + mean**2
+    d, taken = z - mean, e.mode.training or e.of_rows
+    if taken:
+        Emean2 = (sums.of(Ez**2 + z**2) + sums.worst2(z)) / sums.count(z) ** 2 + mean**2
     Ed2 = Ez**2 + Emean2 + d**2
-    if e.mode.training:
-        sums2 = np.square(_row_sums(z**2, e.longest_sum)[0])
-        Evar2 = ((4 * d**2 * Ed2 + z**4).sum(axis=0) + sums2) / rows**2 + mean**4 + layer.var**2
+    if taken:
+        terms2 = sums.of(4 * d**2 * Ed2 + z**4) + sums.worst2(z**2)
+        Evar2 = terms2 / sums.count(z) ** 2 + mean**4 + layer.var**2
     Es2 = Evar2 / (2 * s) ** 2 + s**2
     xn = d / s
     Exn2 = Ed2 / s**2 + xn**2 * Es2 / s**2 + xn**2
     En2 = gamma**2 * Exn2 + (gamma / s) ** 2 * (z**2 + mean**2) + layer.n**2
     E = Normalized(np.sqrt(Emean2), np.sqrt(Evar2), np.sqrt(Es2), np.sqrt(Exn2))
     return E, np.sqrt(En2)
+
+
+class Sums:
+    """The sums of a normalization: over the rows in BatchNorm, over the units in LayerNorm."""
+
+    def __init__(self, e: Evaluation) -> None:
+        self.of_rows, self.n = e.of_rows, e.longest_sum
+
+    def of(self, terms: Array) -> Array:
+        """Return the sums, of the shape of mean and var."""
+        return np.asarray(terms.sum(axis=1, keepdims=True) if self.of_rows else terms.sum(axis=0))
+
+    def count(self, terms: Array) -> int:
+        """Return how many are added to each."""
+        return int(terms.shape[1 if self.of_rows else 0])
+
+    def worst2(self, terms: Array) -> Array:
+        """Return R^2 of `_row_sums`."""
+        if self.of_rows:
+            return np.asarray(_row_sums(terms.T, self.n)[0][:, None] ** 2)
+        return np.asarray(_row_sums(terms, self.n)[0] ** 2)
 
 
 def _running(e: Evaluation, E: Forward) -> dict[str, Array]:
@@ -287,7 +309,7 @@ def _backward(
             Ea = np.sqrt((mixing[i - 1] * Edz**2 + dz2) @ (W**2).T)
             Eh = _scaled(Ea, layer.dh, layer)
             Eslope2 = _slope_rounding(e, i - 1, E.n[i - 2], floor)
-            Edn2 = (_slope(e, i - 1) * Eh) ** 2 + layer.dh**2 * Eslope2 + layer.dn**2
+            Edn2 = (derivative(e, i - 1) * Eh) ** 2 + layer.dh**2 * Eslope2 + layer.dn**2
             Edz = np.sqrt(Edn2)
             if normalized := E.normalized[i - 2]:
                 Edz, of_parameters = _back_through(e, i - 1, normalized, Edz)
@@ -298,24 +320,25 @@ def _backward(
 def _back_through(
     e: Evaluation, i: int, E: Normalized, Edn: Array
 ) -> tuple[Array, dict[str, Array]]:
-    """Return the error of dz below BatchNorm `i`, and those of gamma and beta.
+    """Return the error of dz below normalization `i`, and those of gamma and beta.
 
-    R of `_row_sums`, dxn = gamma dn, m = mean(dxn), w = mean(dxn xn), dz = (dxn - m - xn w) / s:
+    R of `_row_sums`, dxn = gamma dn, m = mean(dxn), w = mean(dxn xn), the means over k rows or
+    units as in `_normalized`, dz = (dxn - m - xn w) / s:
 
         Ebeta^2  = sum_rows (Edn^2 + dn^2) + R^2
         Egamma^2 = sum_rows (xn^2 Edn^2 + dn^2 Exn^2 + (dn xn)^2) + R^2
         Edxn^2   = gamma^2 (Edn^2 + dn^2)
-        Em^2     = (sum (Edxn^2 + dxn^2 + (xn w)^2) + gamma^2 R^2) / B^2 + m^2
-        Ew^2     = (sum (xn^2 Edxn^2 + dxn^2 Exn^2 + (dxn xn)^2) + gamma^2 R^2) / B^2 + w^2
+        Em^2     = (sum (Edxn^2 + dxn^2 + (xn w)^2) + R^2) / k^2 + m^2
+        Ew^2     = (sum (xn^2 Edxn^2 + dxn^2 Exn^2 + (dxn xn)^2) + R^2) / k^2 + w^2
         Edz^2    = (Edxn^2 + Em^2 + xn^2 Ew^2 + w^2 Exn^2 + dxn^2 + m^2 + (xn w)^2) / s^2
                    + (dz Es / s)^2 + dz^2
 
     (xn w)^2 in Em being the terms of a sum that is 0, and is added up where mean and variance are
     gone through one by one, as in the book.
     """
-    layer, z, dz, rows = e.hidden[i - 1], e.z[i - 1], e.dz[i - 1], len(e.x)
+    layer, z, dz, sums = e.hidden[i - 1], e.z[i - 1], e.dz[i - 1], Sums(e)
     assert layer.mean is not None and layer.std is not None
-    gamma, s, dn = e.params[f"gamma{i}"], layer.std, layer.dn
+    gamma, s, dn, k = e.params[f"gamma{i}"], layer.std, layer.dn, sums.count(z)
     xn = (z - layer.mean) / s
     along2 = np.square(_row_sums(dn * xn, e.longest_sum)[0])
     plain2 = np.square(_row_sums(dn, e.longest_sum)[0])
@@ -324,10 +347,10 @@ def _back_through(
     Egamma2 = (xn**2 * (Edn2 + dn**2) + dn**2 * Exn2).sum(axis=0) + along2
     dxn = gamma * dn
     Edxn2 = gamma**2 * (Edn2 + dn**2)
-    m, w = dxn.mean(axis=0), (dxn * xn).mean(axis=0)
-    Em2 = ((Edxn2 + dxn**2 + (xn * w) ** 2).sum(axis=0) + gamma**2 * plain2) / rows**2 + m**2
+    m, w = sums.of(dxn) / k, sums.of(dxn * xn) / k
+    Em2 = (sums.of(Edxn2 + dxn**2 + (xn * w) ** 2) + sums.worst2(dxn)) / k**2 + m**2
     terms2 = xn**2 * (Edxn2 + dxn**2) + dxn**2 * Exn2
-    Ew2 = (terms2.sum(axis=0) + gamma**2 * along2) / rows**2 + w**2
+    Ew2 = (sums.of(terms2) + sums.worst2(dxn * xn)) / k**2 + w**2
     sum2 = Edxn2 + Em2 + xn**2 * Ew2 + w**2 * Exn2 + dxn**2 + m**2 + (xn * w) ** 2
     Edz2 = sum2 / s**2 + (dz * E.std / s) ** 2 + dz**2
     return np.sqrt(Edz2), {f"gamma{i}": np.sqrt(Egamma2), f"beta{i}": np.sqrt(Ebeta2)}
@@ -379,36 +402,27 @@ def _correlation(W: Array) -> float:
     return max(1.0, float(min(W.shape)) * (largest2 - random2))
 
 
-def _slope(e: Evaluation, i: int) -> Array:
-    """act' of the hidden layer `i`, counted from 1."""
-    out, n = e.hidden[i - 1].h, e.hidden[i - 1].n
-    if e.activation == "relu":
-        positive = n >= 0 if e.convention.relu_at_zero else n > 0
-        return positive.astype(np.float64)
-    return out * (1 - out) if e.activation == "sigmoid" else 1 - out**2
-
-
 def _slope_rounding(e: Evaluation, i: int, En: Array, floor: float) -> Array:
-    """Eact'^2 = (act'' En)^2 + its own: tanh (2 a^2)^2 + 1, sigmoid (1 - 2a)^2 + act'^2.
+    """Eact'^2 = (act'' En)^2 + own^2, own of `compare.activations`."""
+    known, of = KNOWN[e.activation], (e.hidden[i - 1].n, e.convention.negative_slope)
+    own = known.derivative_rounds(*of)
+    return np.asarray((known.curvature(*of) * En) ** 2 + _squared(own, floor))
 
-    That of the sigmoid is the slope of a (1 - a) times the 1 that `_forward` grants a.
-    """
-    out, slope = e.hidden[i - 1].h, _slope(e, i)
-    if e.activation == "relu":
-        return np.zeros_like(out)
-    if e.activation == "sigmoid":
-        return (slope * (1 - 2 * out) * En) ** 2 + (1 - 2 * out) ** 2 + slope**2 + floor**2
-    return (2 * out * slope * En) ** 2 + (2 * out**2) ** 2 + 1
+
+def _squared(own: Array, floor: float) -> Array:
+    """Return own^2 + floor^2, and 0 where nothing is rounded: an exact 0 stays exact."""
+    return np.where(own > 0, np.square(own) + floor**2, 0.0)
 
 
 def kink_rows(e: Evaluation, r: Rounding) -> NDArray[np.bool_]:
-    """Return which rows have a ReLU so close to 0 that correct code may take either side, (B,).
+    """Return which rows have a ReLU, or a leaky one, so close to 0 that correct code may take
+    either side, (B,).
 
     An exact 0 with an expected error of 0 (a blank image without biases) is no kink: it tests the
     derivative at 0.
     """
     kinks = np.zeros(len(e.x), dtype=bool)
-    if e.activation == "relu":
+    if KNOWN[e.activation].has_kink:
         for a, layer, En in zip(e.a[:-1], e.hidden, r.forward.n, strict=True):
             near = max(KINK_SAFETY, math.sqrt(a.shape[1])) * r.u * En
             kinks |= ((np.abs(layer.n) <= near) & (near > 0)).any(axis=1)
@@ -545,7 +559,9 @@ def _quotient(n: Array, En: Array | float, root: Array, Eh: Array, eps: float, u
     return np.asarray(En / safe + np.abs(n) * Eq / safe**2 + 6 * u * np.abs(n) / safe)
 
 
-def slope_allowed(losses: Sequence[float], step: float, n: int) -> float:
+def slope_allowed(
+    losses: Sequence[float], step: float, n: int, dtype: DTypeLike = np.float64
+) -> float:
     """Return how far (L(step/2) - L(-step/2)) / step may be from the slope of L at 0.
 
     Central differences leave out f''' step^2 / 24, a third of how far they move from twice the
@@ -556,15 +572,28 @@ def slope_allowed(losses: Sequence[float], step: float, n: int) -> float:
     Parameters
     ----------
     losses : sequence of float
-        L at -step, -step/2, 0, step/2, step, in float64; of order 1, as are the values before it.
+        L at -step, -step/2, 0, step/2, step; of order 1, as are the values before it.
     step : float
         The distance.
     n : int
         The longest sum in the network.
+    dtype
+        In which the network computes.
     """
     far_left, left, middle, right, far_right = losses
     moved = (right - left) / step - (far_right - far_left) / (2 * step)
     bend = (right - 2 * middle + left) / (step / 2)
     far_bend = (far_right - 2 * middle + far_left) / step
-    rounding = SAFETY * math.sqrt(n) * 2.0**-53 * max(1.0, abs(middle)) / step
+    u = unit_roundoff(dtype)
+    rounding = SAFETY * math.sqrt(n) * u * max(1.0, abs(middle)) / step
     return KINK_SHARE * (abs(moved) + abs(far_bend - 2 * bend)) + rounding
+
+
+def quotient_allowed(of_loss: float, divisor: float) -> float:
+    """Return what is allowed to a difference of two losses by `divisor`.
+
+    Each loss may be off by `of_loss`, in which SAFETY sqrt(n) makes the rounding of the difference
+    and of the quotient negligible. The same numbers are moved by the same step, so that what the
+    difference leaves out of the derivative is left out by both.
+    """
+    return 2 * of_loss / divisor

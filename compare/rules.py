@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
 
+from compare.activations import BOOK
 from compare.evaluation import Evaluation
 from compare.judgement import Extent, norm
 from compare.noise import Noise, Score, measure
@@ -106,10 +107,13 @@ RuleOf = Callable[[Evaluation], Derived | Measured]
 def rule_of(reference: Reference, dtype: DTypeLike) -> RuleOf:
     """Return what makes the rule for an evaluation of `reference` in the candidate's dtype.
 
-    BatchNorm is judged by the derived rule in float32, too: torch takes a variance by another
-    formula than many do, mean(z^2) - mean^2, and its twins know nothing of what that one errs.
+    A normalization is judged by the derived rule in float32, too: torch takes a variance by another
+    formula than many do, mean(z^2) - mean^2, and its twins know nothing of what that one errs. So
+    are activations outside of the book, which have several formulas each.
     """
-    if np.finfo(dtype).eps == np.finfo(np.float64).eps or reference.extras.batchnorm:
+    extras = reference.extras
+    derived = extras.batchnorm or extras.layernorm or reference.activation not in BOOK
+    if np.finfo(dtype).eps == np.finfo(np.float64).eps or derived:
         return lambda e: Derived(e, dtype)
     twin = reference.in_dtype(dtype)
     return lambda e: Measured(e, twin)

@@ -1,6 +1,6 @@
 """What a network is shown: parameters and batches under which mistakes become visible."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,8 @@ class Stimulus:
         running_mean1, running_var1, ..., from which BatchNorm starts.
     weight_decay : float or None
         lambda that the network is given; None for its own.
+    targets : {'', 'labels', 'one-hot'}
+        The form in which the network is given t; its own if empty.
     is_stress : bool
         Whether training never visits such a state, so that not being finite there is a limit of
         range and no mistake.
@@ -57,6 +59,7 @@ class Stimulus:
     t: NDArray[np.int64]
     running: Mapping[str, Any] = field(default_factory=dict)
     weight_decay: float | None = None
+    targets: str = ""
     is_stress: bool = False
 
 
@@ -71,8 +74,10 @@ class Stimuli:
         Of the candidate; parameters and data are rounded to it before anybody sees them.
     rng : numpy.random.Generator
         Source of all values.
-    batchnorm : bool
+    normalized : bool
         Whether there is gamma and beta to be drawn, and running statistics.
+    absent : sequence of str
+        Biases that the candidate does not have: they are 0.
     """
 
     def __init__(
@@ -81,12 +86,14 @@ class Stimuli:
         dtype: DTypeLike,
         rng: np.random.Generator,
         *,
-        batchnorm: bool = False,
+        normalized: bool = False,
+        absent: Sequence[str] = (),
     ) -> None:
         self.sizes = sizes
         self.dtype = dtype
         self.rng = rng
-        self.batchnorm = batchnorm
+        self.normalized = normalized
+        self.absent = absent
         self._deck: list[int] = []
 
     def rows(self, wanted: int) -> int:
@@ -101,16 +108,18 @@ class Stimuli:
             W = np.sqrt(weight_gain / fan_in) * self.rng.standard_normal((fan_in, fan_out))
             params[f"W{i}"] = W.astype(self.dtype)
             params[f"b{i}"] = (bias_std * self.rng.standard_normal(fan_out)).astype(self.dtype)
-        for i, units in enumerate(self.sizes[1:-1] if self.batchnorm else (), start=1):
+        for i, units in enumerate(self.sizes[1:-1] if self.normalized else (), start=1):
             gamma = self.rng.uniform(0.5, 2, units) * self.rng.choice([-1, 1], units)
             params[f"gamma{i}"] = gamma.astype(self.dtype)
             params[f"beta{i}"] = (bias_std * self.rng.standard_normal(units)).astype(self.dtype)
+        for name in self.absent:
+            params[name][...] = 0
         return params
 
     def running(self, scale: float = 1.0) -> dict[str, Array]:
         """Return random running statistics, of pre-activations of this size."""
         running = {}
-        for i, units in enumerate(self.sizes[1:-1] if self.batchnorm else (), start=1):
+        for i, units in enumerate(self.sizes[1:-1] if self.normalized else (), start=1):
             mean = scale * self.rng.standard_normal(units) / 2
             running[f"running_mean{i}"] = mean.astype(self.dtype)
             var = scale**2 * self.rng.uniform(0.3, 3, units)
@@ -131,7 +140,7 @@ class Stimuli:
         return Stimulus(f"{rows} rows, random biases", self.params(), x, t, self.running())
 
     def small_variances(self) -> Stimulus:
-        """Weights so small that what BatchNorm adds to a variance counts."""
+        """Weights so small that what a normalization adds to a variance counts."""
         x, t = self.batch(rows := self.rows(8))
         params = self.params()
         for key in (key for key in params if key.startswith("W")):
@@ -208,7 +217,7 @@ class Stimuli:
         )
         if len(self.sizes) > 2:
             draws = (*draws, self.huge_units)
-        if self.batchnorm:
+        if self.normalized:
             draws = (*draws, self.small_variances)
         return [self._draw(draw, reference) for draw in draws]
 
@@ -247,7 +256,7 @@ def without_kink_rows(stimulus: Stimulus, reference: "Reference") -> Stimulus | 
     keep = ~kink_rows(e, expected_rounding(e, stimulus.x.dtype))
     if keep.all():
         return stimulus
-    if not keep.any() or reference.extras:  # where rows depend on each other, or on masks
+    if not keep.any() or reference.extras.ties_rows:
         return None
     name = f"{stimulus.name}, {np.sum(~keep)} on a ReLU's edge left out"
     return replace(stimulus, name=name, x=stimulus.x[keep], t=stimulus.t[keep])

@@ -37,6 +37,8 @@ class Case:
         Of the candidate.
     is_stress : bool
         Whether training never visits such a state.
+    targets : str
+        The form of its targets, where it is another than the network is judged with first.
     """
 
     where: str
@@ -46,6 +48,7 @@ class Case:
     rule: Derived | Measured
     dtype: DTypeLike
     is_stress: bool = False
+    targets: str = ""
     _kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property

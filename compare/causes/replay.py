@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compare.activations import KNOWN
 from compare.evaluation import PYTORCH, TRAINING, Convention, Mode, Parts, layer_names
 
 Float64 = NDArray[np.float64]
@@ -52,6 +53,8 @@ class Given:
         The gradients that the candidate gave in the call before.
     own : mapping
         The parameters that the candidate came with.
+    layernorm : bool
+        Whether gamma and beta are those of LayerNorm.
     """
 
     params: Mapping[str, NDArray[Any]]
@@ -64,6 +67,7 @@ class Given:
     dropout: float | None = None
     previous: Mapping[str, Float64] | None = None
     own: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    layernorm: bool = False
 
 
 class Replay:
@@ -206,26 +210,25 @@ class Replay:
         return self.given.previous
 
     @property
-    def has_batchnorm(self) -> bool:
+    def is_normalized(self) -> bool:
         """Whether there is gamma1."""
         return "gamma1" in self.given.params
 
     def act(self, z: Float64, activation: str = "") -> Float64:
         """Return the activation of z."""
-        kind = activation or self.given.activation
-        if kind == "relu":
-            return np.maximum(z, 0)
-        if kind == "tanh":
-            return np.tanh(z)
-        e = np.exp(-np.abs(z))
-        return np.asarray(np.where(z >= 0, 1, e) / (1 + e))
+        known = KNOWN[activation or self.given.activation]
+        return known.value(z, self.given.convention.negative_slope)
 
     def slope_of(self, z: Float64, h: Float64, activation: str = "") -> Float64:
         """Return the derivative of the activation, where it took z and gave h."""
         kind = activation or self.given.activation
-        if kind == "relu":
-            return (z >= 0 if self.given.convention.relu_at_zero else z > 0).astype(float)
-        return 1 - h**2 if kind == "tanh" else h * (1 - h)
+        if kind in ("sigmoid", "tanh"):  # by h, as the book has them
+            return h * (1 - h) if kind == "sigmoid" else 1 - h**2
+        known = KNOWN[kind]
+        slopes = known.derivative(z, self.given.convention.negative_slope)
+        if known.has_kink and self.given.convention.relu_at_zero:
+            return np.where(z == 0, 1.0, slopes)
+        return slopes
 
     # the pieces, without mistakes
 
@@ -238,7 +241,15 @@ class Replay:
     def _affine(self) -> Float64:
         return self.a @ self.W + self.b
 
+    def over(self, terms: Float64) -> Float64:
+        """Return means over what a normalization takes together: rows, or the units of a row."""
+        if self.given.layernorm:
+            return np.asarray(terms.mean(axis=1, keepdims=True))
+        return np.asarray(terms.mean(axis=0))
+
     def _statistics(self) -> tuple[Float64, Float64]:
+        if self.given.layernorm:
+            return self.over(self.z), self.z.var(axis=1, keepdims=True)
         if self.training:
             return self.z.mean(axis=0), self.z.var(axis=0)
         return self.running[f"running_mean{self.i}"], self.running[f"running_var{self.i}"]
@@ -362,8 +373,8 @@ class Replay:
 
     def _unnorm(self) -> Float64:
         dxn = self.gamma * self.dn
-        along = (dxn * self.xn).mean(axis=0)
-        return np.asarray((dxn - dxn.mean(axis=0) - self.xn * along) / self.std)
+        along = self.over(dxn * self.xn)
+        return np.asarray((dxn - self.over(dxn) - self.xn * along) / self.std)
 
     def _dgamma(self) -> Float64:
         return np.asarray((self.dn * self.xn).sum(axis=0))
@@ -405,11 +416,11 @@ class Replay:
     def _hidden(self) -> Float64:
         i = self.i
         self.ns[i] = self.z
-        if self.has_batchnorm:
+        if self.is_normalized:
             self.means[i], self.vars[i] = self._piece("statistics")
             self.stds[i] = self._piece("std")
             self.ns[i] = self._piece("norm")
-            if self.training and self.running:
+            if self.training and self.running and not self.given.layernorm:
                 mean, var = self._piece("moved")
                 self.moved |= {f"running_mean{i}": mean, f"running_var{i}": var}
         self.ds[i] = self.hs[i] = self._piece("act")
@@ -425,7 +436,7 @@ class Replay:
             if i < self.L:
                 self.dh = self._piece("undrop") if self.given.dropout is not None else self.da
                 self.dn = self.dzs[i] = self._piece("slope")
-                if self.has_batchnorm:
+                if self.is_normalized:
                     self.grads[f"gamma{i}"] = self._piece("dgamma")
                     self.grads[f"beta{i}"] = self._piece("dbeta")
                     self.dzs[i] = self._piece("unnorm")
@@ -447,5 +458,5 @@ class Replay:
         z = [self.zs[i] for i in range(1, self.L + 1)]
         a = [self.ds[i] for i in range(1, self.L)]
         parts = Parts(z, hidden, a, self.y_of_loss, log_y, self.loss)
-        kinds = self.has_batchnorm, self.given.dropout is not None
+        kinds = self.is_normalized, self.given.dropout is not None
         return layer_names(parts, *kinds, self.grads, self.moved)
