@@ -1,5 +1,6 @@
 """A network in the book's style, called so that neither side can spoil the other's arrays."""
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -16,6 +17,7 @@ Array = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
 Targets = NDArray[np.integer[Any]]
 ONE_HOT, LABELS = "one-hot", "labels"
+TWO, FIRST, SECOND = slice(0, 2), slice(0, 1), slice(1, 2)
 
 
 class Network(Protocol):
@@ -42,6 +44,19 @@ class Candidate:
     ------
     TypeError, ValueError
         Not such a network; the message says what is missing.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Features, hidden units, classes.
+    absent : tuple of str
+        Biases that it does not have: zeros stand in for them, and are never written.
+    targets : {'labels', 'one-hot'}
+        What it takes as `t`.
+    after_loss : bool
+        Whether its gradient goes back from the loss before it.
+    asked_after_loss : set of str
+        The forms of targets with which that was seen, at a first call.
     """
 
     def __init__(self, net: Network) -> None:
@@ -53,12 +68,14 @@ class Candidate:
                 )
         self.net = net
         self.weight_decay_lambda = getattr(net, "weight_decay_lambda", None)
-        self.params = _network_order(net.params)
+        self.params, self.absent, self._shapes = _network_order(net.params)
         self.sizes = _sizes(self.params)
         self.dtype = next(iter(self.params.values())).dtype
         hidden = len(self.sizes) - 2
         self._extended = Extended(net, hidden, batchnorm="gamma1" in self.params)
         self.targets = LABELS
+        self.after_loss = False
+        self.asked_after_loss: set[str] = set()
         self.spoiled: list[str] = []
         self.not_judged = ""
         self.output = "logits"  # what predict returns
@@ -71,7 +88,8 @@ class Candidate:
     def write(self, params: Mapping[str, Array]) -> None:
         """Write values into the arrays of the network, in place."""
         for key, value in params.items():
-            self.params[key][...] = value
+            if key not in self.absent:
+                self.params[key][...] = value
 
     def read(self) -> dict[str, Array]:
         """Return copies of the parameters."""
@@ -97,6 +115,28 @@ class Candidate:
     def without_dropout(self, reason: str) -> dict[str, Any]:
         """Set the ratio of dropout to 0; return the fields of `found`."""
         self._extended.without_dropout(reason)
+        return asdict(self.found)
+
+    def see_normalization(self, x: Array, t: Targets) -> dict[str, Any]:
+        """Find whether gamma and beta are those of LayerNorm; return the fields of `found`.
+
+        Its gradient of two rows is the sum, or the mean, of those of each; with BatchNorm, in which
+        rows depend on each other, it is not. Rounding and a mistake are told apart halfway between
+        them, at sqrt(u).
+        """
+        if self.found.batchnorm:
+            with self._extended.no_dropout():
+                try:
+                    both, *single = (self.gradient(x[i], t[i]) for i in (TWO, FIRST, SECOND))
+                except (Exception, SystemExit):  # as a batch of one row does to BatchNorm
+                    return asdict(self.found)
+            nearly = math.sqrt(np.finfo(self.dtype).eps)
+            sums = {key: single[0][key] + single[1][key] for key in both}
+            size = sum(float(np.abs(g).sum()) for of_row in single for g in of_row.values())
+            for scale in (2, 1):  # of a mean, of a sum
+                off = sum(float(np.abs(scale * both[key] - sums[key]).sum()) for key in both)
+                if off <= nearly * size:
+                    self._extended.with_layernorm()
         return asdict(self.found)
 
     def write_decay(self, value: float) -> None:
@@ -125,12 +165,13 @@ class Candidate:
     def shared_gradients(self, x: Array, t: Targets) -> list[tuple[str, str]]:
         """Return the pairs of a parameter and a gradient that share memory."""
         grads = self._call("gradient", x, t)
-        pairs = product(self.params.items(), grads.items())
+        pairs = product(self.params.items(), _items(grads))
         return [(a, b) for (a, one), (b, other) in pairs if np.shares_memory(one, other)]
 
     def changed_since(self, params: Mapping[str, Array]) -> list[str]:
         """Return the parameters that are no longer what was written."""
-        return [key for key, value in params.items() if not np.array_equal(self.params[key], value)]
+        there = [key for key in params if key not in self.absent]
+        return [key for key in there if not np.array_equal(self.params[key], params[key])]
 
     def after_other(self, before: str, other: Array, method: str, x: Array, t: Targets) -> Any:
         """Return loss or gradient of `x`, in the array in which `before` was just given `other`."""
@@ -161,10 +202,13 @@ class Candidate:
             self.not_judged = f"predict is not judged: it returns {kind}, not (B, classes)"
             return {}
         predicted = np.array(returned, dtype=np.float64)
+        if np.isin(predicted, (0, 1)).all() and (predicted.sum(axis=1) == 1).all():
+            self.not_judged = "predict is not judged: it returns answers, as 0 and 1"
+            return {}
         layers = list(getattr(self.net, "layers", {}).values()) if self._has_book_layers() else []
         seen: dict[str, Array] = {}
         found = self.found
-        kinds = f"z{'n' * found.batchnorm}a{'d' * (found.ratio is not None)}"
+        kinds = f"z{'n' * bool(found.normalization)}a{'d' * (found.ratio is not None)}"
         if len(layers) == len(kinds) * (len(self.sizes) - 2) + 1:
             value: Any = x.copy()
             self._extended.begin(training=training)
@@ -182,6 +226,8 @@ class Candidate:
         return isinstance(layers, Mapping) and all(hasattr(v, "forward") for v in layers.values())
 
     def _ask_net(self, method: str, *arguments: Any, training: bool = True) -> Any:
+        if method == "gradient" and self.after_loss:
+            self._ask_net("loss", *arguments, training=training)
         function = getattr(self.net, method)
         return _quietly(self._extended.call, function, *arguments, training=training)
 
@@ -198,11 +244,16 @@ class Candidate:
             self.spoiled.append(f"{method} changed an array that was passed to it")
 
     def _grads(self, grads: Any) -> dict[str, Float64]:
-        if not isinstance(grads, Mapping) or set(grads) != set(self.params):
+        names = [key for key in self.params if key not in self.absent]
+        if not isinstance(grads, Mapping) or set(grads) != set(names):
             got = ", ".join(map(str, grads)) if isinstance(grads, Mapping) else type(grads).__name__
-            expected = ", ".join(self.params)
+            expected = ", ".join(names)
             raise TypeError(f"gradient(x, t) returned {got}; expected a dict of {expected}")
-        return {key: np.array(grads[key], dtype=np.float64) for key in self.params}
+        arrays = {key: np.array(grads[key], dtype=np.float64) for key in names}
+        for key, shape in self._shapes.items():  # a bias that is a row, or a column
+            if arrays[key].shape == shape:
+                arrays[key] = arrays[key].reshape(-1)
+        return arrays
 
 
 def _number(returned: Any) -> float:
@@ -234,32 +285,57 @@ def _quietly(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         return function(*args, **options)
 
 
-def _network_order(params: Any) -> dict[str, Array]:
-    """Return `params` as W1, b1, W2, ...; TypeError or ValueError where that cannot be."""
+def _items(grads: Any) -> list[tuple[Any, NDArray[Any]]]:
+    """Return what gradient(x, t) returned, as far as it is a dict."""
+    return [(k, np.asarray(v)) for k, v in grads.items()] if isinstance(grads, Mapping) else []
+
+
+def _network_order(
+    params: Any,
+) -> tuple[dict[str, Array], tuple[str, ...], dict[str, tuple[int, ...]]]:
+    """Return `params` as W1, b1, W2, ..., which of these are absent, and the shapes of biases that
+    are rows or columns; TypeError or ValueError where that cannot be.
+
+    Biases become arrays of one axis that share the memory of those of the network.
+    """
     if not isinstance(params, Mapping) or not params:
         raise TypeError(f"params is {type(params).__name__}; expected a dict with W1, b1, W2, ...")
     layers = sum(str(key).startswith("W") for key in params)
     names = [f"{letter}{i}" for i in range(1, layers + 1) for letter in "Wb"]
+    absent = tuple(name for name in names if name[0] == "b" and name not in params)
     if "gamma1" in params:
         names += [f"{letter}{i}" for i in range(1, layers) for letter in ("gamma", "beta")]
-    if set(names) != set(params):
+    if not layers or set(names) - set(absent) != set(params):
         raise ValueError(
             f"params has {', '.join(map(str, params))}; expected W1, b1, W2, b2, ...; with "
-            "BatchNorm gamma1, beta1, ... for each hidden layer"
+            "BatchNorm or LayerNorm gamma1, beta1, ... for each hidden layer"
         )
-    for name in names:
-        value = params[name]
-        if not isinstance(value, np.ndarray) or not np.issubdtype(value.dtype, np.floating):
-            kind = getattr(value, "dtype", type(value).__name__)
-            raise TypeError(f"params[{name!r}] is {kind}; expected a numpy array of floats")
-        if not value.flags.writeable:
-            raise ValueError(f"params[{name!r}] is read-only; the judge writes its stimuli into it")
-    dtypes = {str(params[name].dtype) for name in names}
+    arrays = {name: _array(name, params[name]) for name in names if name not in absent}
+    dtypes = {str(value.dtype) for value in arrays.values()}
     if len(dtypes) > 1:
         raise TypeError(f"params mixes {' and '.join(sorted(dtypes))}; expected one dtype")
     if dtypes - {"float32", "float64"}:
         raise TypeError(f"params is {dtypes.pop()}; expected float64 or float32")
-    return {name: params[name] for name in names}
+    shapes = {}
+    for name, value in arrays.items():
+        if name[0] != "W" and value.ndim == 2 and 1 in value.shape:
+            shapes[name], arrays[name] = value.shape, value.reshape(-1)
+            if not np.shares_memory(arrays[name], value):
+                raise ValueError(f"params[{name!r}] is not contiguous; np.ascontiguousarray helps")
+    for name in absent:
+        W = arrays[f"W{name[1:]}"]
+        arrays[name] = np.zeros(W.shape[1:], W.dtype)
+    return {name: arrays[name] for name in names}, absent, shapes
+
+
+def _array(name: str, value: Any) -> Array:
+    """Return a parameter as an array that shares its memory."""
+    if not isinstance(value, np.ndarray) or not np.issubdtype(value.dtype, np.floating):
+        kind = getattr(value, "dtype", type(value).__name__)
+        raise TypeError(f"params[{name!r}] is {kind}; expected a numpy array of floats")
+    if not value.flags.writeable:
+        raise ValueError(f"params[{name!r}] is read-only; the judge writes its stimuli into it")
+    return np.asarray(value)  # of a np.matrix, too
 
 
 def _sizes(params: Mapping[str, Array]) -> tuple[int, ...]:

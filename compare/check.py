@@ -6,7 +6,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 if __name__ == "__main__":
     from compare.cli import main
@@ -16,10 +16,12 @@ if __name__ == "__main__":
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from compare.activations import KNOWN
 from compare.candidate import LABELS, ONE_HOT, Candidate, Network
 from compare.containment import contained
 from compare.evaluation import layer_of
-from compare.examination import ACTIVATIONS, Examination
+from compare.examination import Examination
+from compare.judgement import Verdict
 from compare.remote import RemoteCandidate
 from compare.report import Report
 from compare.stimuli import Stimulus
@@ -54,13 +56,15 @@ def check_network(
         cross-entropy. `predict(x)`, logits or probabilities, is judged where there is one.
     x, t : array_like (B, features), (B,) or (B, classes), optional
         A batch of your own, judged as well, at the parameters that the network has.
-    activation : {'relu', 'sigmoid', 'tanh'}, optional
-        Found by the forward pass alone if not given.
+    activation : str, optional
+        'relu', 'sigmoid', 'tanh', 'leaky_relu' (the slope is found), 'elu', 'gelu', 'gelu_tanh',
+        'silu', 'softplus' or 'identity'. Found by the forward pass if not given; a network of
+        another one that is consistent with itself is INCONCLUSIVE then, and never DIFFERENT.
     weight_decay_lambda : float, optional
         lambda of lambda / 2 * sum(W^2) in the loss; taken from the attribute of `net` with this
-        name if not given, else 0.
+        name if not given, else found where it is in loss and gradient alike.
     targets : {'labels', 'one-hot'}, optional
-        What `net` takes as `t`; found by trying if not given.
+        What `net` takes as `t`; found by trying if not given, both being judged if both are taken.
     init : {'he', 'xavier'} or float, optional
         The rule, or the standard deviation, by which the weights that `net` has were drawn; judged
         at six standard errors of the sample.
@@ -83,51 +87,76 @@ def check_network(
         call fails.
     """
     candidate = Candidate(net)
-    if activation not in (None, *ACTIVATIONS):
-        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, not {activation!r}")
-    if targets not in (None, LABELS, ONE_HOT):
-        raise ValueError(f"targets must be {LABELS!r} or {ONE_HOT!r}, not {targets!r}")
-    decay = _decay(candidate, weight_decay_lambda)
+    declared = _declared(candidate, activation, targets, weight_decay_lambda)
     _see_rule(init)
     own = candidate.read()
     batch = None if x is None and t is None else _own_batch(candidate, own, x, t)
+    first = ONE_HOT if t is not None and np.ndim(t) == 2 else LABELS
     try:
         with contained():
-            return _examine(candidate, decay, seed, activation, targets, batch, init, explain)[1]
+            report = _examine(candidate, declared, seed, batch, init, first, explain=explain)[1]
+            return report
     finally:
         candidate.write(own)
 
 
+class Declared(NamedTuple):
+    """What is said of a network, and need not be found."""
+
+    activation: str | None = None
+    targets: str | None = None
+    weight_decay_lambda: float | None = None
+
+
 def check_candidate(
-    candidate: RemoteCandidate, *, init: str | float | None = None, seed: int = 0
+    candidate: RemoteCandidate,
+    *,
+    activation: str | None = None,
+    targets: str | None = None,
+    weight_decay_lambda: float | None = None,
+    init: str | float | None = None,
+    seed: int = 0,
 ) -> Report:
     """Judge the network of a file, in its own process, as `check_network` does."""
-    return examined(candidate, init=init, seed=seed)[1]
-
-
-def examined(
-    candidate: RemoteCandidate, *, init: str | float | None = None, seed: int = 0
-) -> tuple[Examination, Report]:
-    """Return what was found out about the network of a file, and the report."""
+    declared = _declared(candidate, activation, targets, weight_decay_lambda)
     _see_rule(init)
-    return _examine(candidate, _decay(candidate, None), seed, init=init)
+    return _examine(candidate, declared, seed, init=init)[1]
+
+
+def examined(candidate: RemoteCandidate) -> tuple[Examination, Report]:
+    """Return what was found out about the network of a file, and the report."""
+    return _examine(candidate, _declared(candidate), 0)
 
 
 def _examine(
     candidate: Candidate,
-    decay: float,
+    declared: Declared,
     seed: int,
-    activation: str | None = None,
-    targets: str | None = None,
     batch: Stimulus | None = None,
     init: str | float | None = None,
+    first: str = LABELS,
+    *,
     explain: bool = True,
 ) -> tuple[Examination, Report]:
-    examination = Examination(candidate, decay, np.random.default_rng(seed), explain=explain)
+    """Examine a network; where its targets run in two forms that have nothing in common, and the
+    likelier one gives no SAME, in the other one, too.
+    """
+
+    def examine(targets: str | None) -> tuple[Examination, Report]:
+        rng = np.random.default_rng(seed)
+        decay = declared.weight_decay_lambda
+        examination = Examination(candidate, decay, rng, explain=explain)
+        report = examination.run(declared.activation, targets, batch, init, first)
+        return examination, replace(report, seed=seed)
+
     try:
         with one_thread_each():
-            report = examination.run(activation, targets, batch, init)
-            return examination, replace(report, seed=seed)
+            found = examine(declared.targets)
+            if (other := found[0].forms.apart) and found[1].verdict is not Verdict.SAME:
+                candidate.restore()
+                second = examine(other)
+                found = second if second[1].verdict is Verdict.SAME else found
+            return found
     finally:
         with suppress(RuntimeError):  # of a process that is lost
             candidate.restore()
@@ -175,13 +204,24 @@ def _see_rule(init: str | float | None) -> None:
         raise ValueError(f"init must be 'he', 'xavier' or a number above 0, not {init!r}")
 
 
-def _decay(candidate: Candidate, given: float | None) -> float:
-    """Return lambda, as given or as the attribute of the network."""
+def _declared(
+    candidate: Candidate,
+    activation: str | None = None,
+    targets: str | None = None,
+    weight_decay_lambda: float | None = None,
+) -> Declared:
+    """Return what is declared; lambda is also what the network's own attribute says."""
+    if activation not in (None, *KNOWN):
+        raise ValueError(f"activation must be one of {', '.join(KNOWN)}, not {activation!r}")
+    if targets not in (None, LABELS, ONE_HOT):
+        raise ValueError(f"targets must be {LABELS!r} or {ONE_HOT!r}, not {targets!r}")
+    given = weight_decay_lambda
     value = candidate.weight_decay_lambda if given is None else given
-    value = 0.0 if value is None else value
-    if not isinstance(value, Real) or not (math.isfinite(value) and float(value) >= 0):
+    if value is not None and (
+        not isinstance(value, Real) or not (math.isfinite(value) and float(value) >= 0)
+    ):
         raise ValueError(f"weight_decay_lambda must be finite and at least 0, not {value!r}")
-    return float(value)
+    return Declared(activation, targets, None if value is None else float(value))
 
 
 def _own_batch(

@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from compare.activations import KNOWN
 from compare.baseline import accepted_conventions
+from compare.candidate import LABELS, ONE_HOT
 from compare.cause_wording import LANGUAGES, language
 from compare.errors import InputError, NoNetworkError
 from compare.files import see_writable, write_beside
 from compare.first_look import first_look
 from compare.imports import import_unwatched
-from compare.options import Parser, at_least
+from compare.options import Parser, at_least, not_negative
 from compare.remote import RemoteCandidate, file_and_name, judged_optimizer
 from compare.report import Report
 from compare.wording import paragraph
@@ -69,12 +71,19 @@ def _judged_network(path: Path, name: str | None, options: argparse.Namespace) -
             _say(f"built {candidate.call}")
             given = candidate.read()
             try:
-                _say(f"before PyTorch: {first_look(candidate)}")
+                _say(f"before PyTorch: {first_look(candidate, options.targets)}")
                 importing.join()
                 from compare.check import check_candidate
 
                 candidate.write(given)
-                return check_candidate(candidate, init=options.init, seed=options.seed)
+                return check_candidate(
+                    candidate,
+                    activation=options.activation,
+                    targets=options.targets,
+                    weight_decay_lambda=options.weight_decay,
+                    init=options.init,
+                    seed=options.seed,
+                )
             except (TypeError, ValueError) as error:
                 raise InputError(f"{path}: {error}") from error
     finally:
@@ -94,6 +103,18 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--arg", type=_argument, action="append", default=[], metavar="NAME=VALUE",
         help="an argument of the constructor; may be given again",
     )  # fmt: skip  # what, how, why
+    add(
+        "--activation", choices=tuple(KNOWN), metavar="NAME",
+        help=f"of the hidden layers, one of {', '.join(KNOWN)} (default: found)",
+    )  # fmt: skip  # as above
+    add(
+        "--targets", choices=(LABELS, ONE_HOT),
+        help="the form in which the network takes targets (default: each that it takes)",
+    )  # fmt: skip  # as above
+    add(
+        "--weight-decay", type=not_negative, metavar="LAMBDA",
+        help="of lambda / 2 sum(W^2) in the loss (default: found)",
+    )  # fmt: skip  # as above
     add(
         "--init", type=_rule, metavar="RULE",
         help="he, xavier or a standard deviation: judge the weights that the network starts with",

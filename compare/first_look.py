@@ -1,29 +1,19 @@
 """What shows without torch: is the network callable, and consistent with itself?"""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from compare.candidate import LABELS, ONE_HOT, Candidate
+from compare.candidate import Candidate
+from compare.gradient_check import look_at_gradients
 from compare.judgement import Judgement, judge_fact
-from compare.rounding import slope_allowed
 from compare.stimuli import Stimuli, Stimulus
-
-Array = NDArray[np.floating[Any]]
+from compare.targets import find_forms
 
 GIVEN = "the network as given"
 
-STEP = 2.0**-10
-"""How far parameters are moved for a slope. What is left out then, about STEP^2, is far above
-rounding in float64, so that it can be told from two step lengths."""
 
-
-OFF_SLOPE = "gradients off the slope of their own loss"
-
-
-def first_look(candidate: Candidate) -> str:
+def first_look(candidate: Candidate, targets: str | None = None) -> str:
     """Return what can be said of a network before torch is there; leave its parameters changed.
 
     Raises
@@ -31,45 +21,28 @@ def first_look(candidate: Candidate) -> str:
     ValueError
         It cannot be called.
     """
-    rng, batchnorm = np.random.default_rng(0), candidate.found.batchnorm
-    plain = Stimuli(candidate.sizes, candidate.dtype, rng, batchnorm=batchnorm).plain()
+    plain = stimuli_of(candidate, np.random.default_rng(0)).plain()
     candidate.write(plain.params)
     if candidate.found.remembers:
         candidate.write_running(plain.running)
-    first_call(candidate, plain)
+    find_forms(candidate, plain, targets)
+    candidate.see_normalization(plain.x, plain.t)
     shared = list(shared_arrays(candidate, plain))
     spoiled = dict.fromkeys([*candidate.spoiled, *_changed(candidate, plain)])
     said = [f"{judgement.name} {judgement.detail}" for judgement in shared] or [
         "no array is shared"
     ]
     said.append("; ".join(spoiled) or "no call changes what it is given")
-    said.append(slopes_text(candidate, plain))
+    said.append(look_text(candidate, plain))
     return "; ".join(filter(None, said))
 
 
-def first_call(candidate: Candidate, plain: Stimulus, targets: str | None = None) -> None:
-    """See that the network can be called at all, and find how it takes its targets.
-
-    Raises
-    ------
-    ValueError
-        It raises for labels and for one-hot targets.
-    """
-    failures: list[BaseException] = []
-    for kind in (targets,) if targets else (LABELS, ONE_HOT):
-        candidate.targets = kind
-        try:
-            candidate.gradient(plain.x, plain.t)
-            candidate.loss(plain.x, plain.t)
-            candidate.outputs(plain.x)
-            return
-        except (Exception, SystemExit) as error:
-            failures.append(error)
-    candidate.targets = targets or LABELS
-    shapes = f"x {plain.x.shape} and t {candidate.given(plain.t).shape}"
-    reasons = [f"{type(failure).__name__}: {failure}" for failure in failures]
-    text = "; with one-hot t, ".join(dict.fromkeys(reasons))
-    raise ValueError(f"{candidate.name} fails on {shapes}: {text}") from failures[0]
+def stimuli_of(candidate: Candidate, rng: np.random.Generator) -> Stimuli:
+    """Return what draws the stimuli for a network."""
+    normalized = bool(candidate.found.normalization)
+    return Stimuli(
+        candidate.sizes, candidate.dtype, rng, normalized=normalized, absent=candidate.absent
+    )
 
 
 def shared_arrays(candidate: Candidate, plain: Stimulus) -> Iterator[Judgement]:
@@ -82,44 +55,15 @@ def shared_arrays(candidate: Candidate, plain: Stimulus) -> Iterator[Judgement]:
         yield judge_fact("aliasing", f"gradient {b}", GIVEN, False, detail)
 
 
-def slopes_text(candidate: Candidate, plain: Stimulus) -> str:
-    """Return whether each gradient is the slope of the network's own loss, by finite differences.
-
-    Along one random direction in each parameter. A network whose loss is another one than PyTorch's
-    and whose gradients are the slopes of it may follow another definition; where they are not, one
-    of the two is wrong, whatever is meant. Nothing is said of float32, where rounding hides it, and
-    of a loss that may be that after training.
+def look_text(candidate: Candidate, plain: Stimulus) -> str:
+    """Return what is to be said of that: nothing of float32, where rounding hides it, and of a loss
+    that may be that after training.
     """
-    if candidate.dtype != np.float64 or (candidate.found and not candidate.found.can_switch):
+    if candidate.dtype != np.float64 or (
+        candidate.found.has_modes and not candidate.found.can_switch
+    ):
         return ""
-    rng = np.random.default_rng(0)
-    given = candidate.gradient(plain.x, plain.t)
-    n = max(len(plain.x), *candidate.sizes)
-    off: dict[str, float] = {}
-    for key, value in plain.params.items():
-        direction = rng.standard_normal(value.shape)
-        direction /= np.linalg.norm(direction)
-        losses = [
-            _loss(candidate, plain, {**plain.params, key: value + k * STEP / 2 * direction})
-            for k in (-2, -1, 0, 1, 2)
-        ]
-        slope = (losses[3] - losses[1]) / STEP
-        if given[key].shape != value.shape:
-            continue  # the shape is what is wrong then
-        stated = float((given[key] * direction).sum())
-        if not abs(stated - slope) <= slope_allowed(losses, STEP, n):
-            off[key] = abs(stated - slope) / max(abs(stated), abs(slope))
-    candidate.write(plain.params)
-    if not off:
-        return "each gradient is the slope of its own loss"
-    largest_first = sorted(off, key=lambda key: -off[key])
-    sizes = ", ".join(f"{key} by {off[key]:.0e}" for key in largest_first)
-    return f"{OFF_SLOPE}: {sizes}"
-
-
-def _loss(candidate: Candidate, plain: Stimulus, params: Mapping[str, Array]) -> float:
-    candidate.write(params)
-    return candidate.loss(plain.x, plain.t)
+    return look_at_gradients(candidate, plain).text
 
 
 def _changed(candidate: Candidate, plain: Stimulus) -> list[str]:

@@ -44,6 +44,7 @@ def serve(
     description = {
         "name": candidate.name,
         "sizes": candidate.sizes,
+        "absent": candidate.absent,
         "dtype": str(candidate.dtype),
         "call": call,
         "remarks": remarks,
@@ -59,10 +60,10 @@ def serve(
                 os._exit(0)  # a fork of the candidate's, which must not answer too
             connection.send(answer)
             try:
-                method, targets, arguments, options = connection.recv()
+                method, how, arguments, options = connection.recv()
             except EOFError:
                 return
-            candidate.targets = targets
+            candidate.__dict__.update(how)
             try:
                 value = getattr(candidate, method)(*arguments, **options)
                 spoiled, candidate.spoiled = candidate.spoiled, []

@@ -8,7 +8,8 @@ statistics that were written, and with the random numbers of the call before.
 import copy
 import inspect
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,10 +36,10 @@ class Found:
 
     Attributes
     ----------
-    batchnorm : bool
-        Whether it has gamma and beta.
+    normalization : {'', 'batch', 'layer'}
+        What has gamma and beta: BatchNorm, or LayerNorm.
     remembers : bool
-        Whether the layers with its running statistics were found.
+        Whether the layers with the running statistics of BatchNorm were found.
     ratio : float or None
         Share of units that dropout drops; None where there is none, or none is judged.
     can_switch : bool
@@ -47,14 +48,24 @@ class Found:
         For the report.
     """
 
-    batchnorm: bool = False
+    normalization: str = ""
     remembers: bool = False
     ratio: float | None = None
     can_switch: bool = False
     remarks: tuple[str, ...] = ()
 
-    def __bool__(self) -> bool:
+    @property
+    def batchnorm(self) -> bool:
+        """Whether a row depends on those beside it, in training."""
+        return self.normalization == "batch"
+
+    @property
+    def has_modes(self) -> bool:
+        """Whether it computes otherwise in training than afterwards."""
         return self.batchnorm or self.ratio is not None
+
+    def __bool__(self) -> bool:
+        return bool(self.normalization) or self.ratio is not None
 
 
 class Extended:
@@ -95,12 +106,10 @@ class Extended:
         self.normalizations = normalizations if len(normalizations) == hidden else []
         self.dropouts = [v for v in self._layers if _is_dropout(v)]
         self._running = self.read_running()
-        remarks = []
-        if batchnorm and not self.normalizations:
-            remarks.append("running statistics are not judged: no layers with running_mean")
         flags = [flag_of(getattr(net, method, None)) for method in ("loss", "predict")]
         can_switch = any(flags) or bool(self._switches())
-        self.found = Found(batchnorm, bool(self.normalizations), None, can_switch, tuple(remarks))
+        kind = "batch" if batchnorm else ""
+        self.found = Found(kind, bool(self.normalizations), None, can_switch)
         self._look_at_dropout(hidden)
 
     def call(self, function: Callable[..., Any], *arguments: Any, training: bool) -> Any:
@@ -155,6 +164,23 @@ class Extended:
         remark = f"dropout is judged with ratio 0: {reason}"
         self.found = replace(self.found, ratio=None, remarks=(*self.found.remarks, remark))
         self.dropouts = []
+
+    def with_layernorm(self) -> None:
+        """Take gamma and beta for those of LayerNorm, which remembers nothing."""
+        self.found = replace(self.found, normalization="layer", remembers=False)
+
+    @contextmanager
+    def no_dropout(self) -> Iterator[None]:
+        """Let nothing be dropped for a while."""
+        kept = [(layer, _ratio_of(layer)) for layer in self.dropouts]
+        values = [getattr(layer, name) for layer, name in kept]
+        try:
+            for layer, name in kept:
+                setattr(layer, name, 0.0)
+            yield
+        finally:
+            for (layer, name), value in zip(kept, values, strict=True):
+                setattr(layer, name, value)
 
     def restore(self) -> None:
         """Put back what the network came with."""

@@ -91,7 +91,7 @@ def parse_options(argv: Sequence[str] | None) -> Options:
     )
     add(
         "--weight-decay",
-        type=_at_least_0,
+        type=not_negative,
         default=0.0,
         metavar="LAMBDA",
         help="of the term LAMBDA / 2 sum(W^2) in the loss",
@@ -208,7 +208,8 @@ def _share(text: str) -> float:
     return value
 
 
-def _at_least_0(text: str) -> float:
+def not_negative(text: str) -> float:
+    """Return a finite number of at least 0."""
     value = _number(text)
     if not (math.isfinite(value) and value >= 0):
         raise argparse.ArgumentTypeError(f"expected a finite number of at least 0, not {text!r}")

@@ -79,7 +79,9 @@ class RemoteCandidate(Candidate):
         self.remarks = [*remarks, *built["remarks"]]
         self.weight_decay_lambda = built["weight_decay_lambda"]
         self.params = built["params"]
-        self.targets = LABELS
+        self.absent = built["absent"]
+        self.targets, self.after_loss = LABELS, False
+        self.asked_after_loss: set[str] = set()
         self.spoiled: list[str] = []
         self.not_judged = ""
         self.output = "logits"
@@ -136,6 +138,12 @@ class RemoteCandidate(Candidate):
         self._found = Found(**fields)
         return fields
 
+    def see_normalization(self, x: Array, t: Targets) -> dict[str, Any]:
+        """Find whether gamma and beta are those of LayerNorm; return the fields of `found`."""
+        fields: dict[str, Any] = self._ask("see_normalization", x, t)
+        self._found = Found(**fields)
+        return fields
+
     def write_decay(self, value: float) -> None:
         """Give the network another weight_decay_lambda."""
         self._ask("write_decay", value)
@@ -175,7 +183,8 @@ class RemoteCandidate(Candidate):
 
     def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Return what the network gives; raise what it raises, under the same name."""
-        answer = self._child.ask((method, self.targets, arguments, options), CALL_LIMIT)
+        how = {"targets": self.targets, "after_loss": self.after_loss}
+        answer = self._child.ask((method, how, arguments, options), CALL_LIMIT)
         if answer[0] == "raised":
             raise type(answer[1], (CandidateError,), {})(answer[2])
         self.spoiled += answer[2]

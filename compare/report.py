@@ -42,6 +42,10 @@ class Report:
         Conventions that `strict` is not to refuse.
     diagnosis : Diagnosis or None
         Why it differs, where it does.
+    scope : str
+        Why nothing can be said of it, where it is another function than those that are known.
+    is_guess : bool
+        Whether its activation is supposed, since its forward pass is none that is known.
     """
 
     name: str
@@ -56,6 +60,8 @@ class Report:
     seed: int = 0
     accepted: tuple[str, ...] = ()
     diagnosis: Diagnosis | None = None
+    scope: str = ""
+    is_guess: bool = False
 
     @property
     def first_divergence(self) -> Judgement | None:

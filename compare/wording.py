@@ -55,7 +55,7 @@ def report_text(
     elif report.verdict is Verdict.SAME:
         lines += [*paragraph(agreement_text(report.judgements)), *([""] if why else []), *why[:-1]]
     else:
-        lines += _inconclusive_text(report.judgements)
+        lines += paragraph(report.scope) or _inconclusive_text(report.judgements)
     return "\n".join(line.rstrip() for line in [*lines, *rest])
 
 
@@ -275,7 +275,8 @@ def _facts(report: "Report") -> list[str]:
     shape = "-".join(map(str, report.sizes))
     stimuli = list(dict.fromkeys(j.where for j in report.judgements if j.norm))
     rows = [
-        ("network", f"{shape}, {report.activation}, {report.dtype}"),
+        ("network", f"{shape}, {report.activation}{' supposed' * report.is_guess}, "
+                    f"{report.dtype}"),
         ("found", "; ".join(report.inferred)),
         ("judged", f"{sum(1 for j in report.judgements if j.norm)} values on {len(stimuli)} "
                    f"stimuli, seed {report.seed}"),

@@ -391,7 +391,7 @@ def test_what_is_no_network_is_refused_in_one_line(rng, change, error, says):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"activation": "gelu"}, "relu, sigmoid, tanh"),
+        ({"activation": "step"}, "relu, sigmoid, tanh"),
         ({"targets": "int"}, "labels"),
         ({"x": np.zeros((3, 4))}, "together"),
         ({"x": np.zeros((3, 5)), "t": [0, 1, 0]}, "expected .B, 4."),

@@ -1,0 +1,186 @@
+"""Gradients beside the derivative of the network's own loss, by finite differences: no reference.
+
+Along one random direction in each parameter. A network whose loss is another one than PyTorch's,
+and whose gradients are the derivative of it, may follow another definition; where they are not,
+one of the two is wrong, whatever is meant.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compare.candidate import Candidate
+from compare.rounding import slope_allowed
+from compare.stimuli import Stimulus
+
+Array = NDArray[np.floating[Any]]
+Loss = Callable[[Mapping[Any, Array]], float]
+
+STEPS = {"float64": 2.0**-10, "float32": 2.0**-5}
+"""How far parameters are moved. What central differences leave out then, about the square of it, is
+far above rounding, so that it can be told from two step lengths."""
+
+SEED = 0
+
+LARGEST = 128
+"""Of the denominators of a factor that is called a fraction: a usual batch."""
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """One parameter: what its gradient says along a direction, and what the loss does.
+
+    Attributes
+    ----------
+    name : str
+        Of the parameter.
+    stated, measured : float
+        Derivatives along the direction, by the gradient and by the loss.
+    allowed : float
+        How far they may be apart.
+    factor : float or None
+        k, where the gradient is k times the derivative, in other directions too.
+    """
+
+    name: str
+    stated: float
+    measured: float
+    allowed: float
+    factor: float | None = None
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the gradient is not the derivative of the loss."""
+        return not abs(self.stated - self.measured) <= self.allowed
+
+    @property
+    def relative_error(self) -> float:
+        """The difference by the larger of both; 1 where one is not finite."""
+        largest = max(abs(self.stated), abs(self.measured))
+        if not np.isfinite(largest):
+            return 1.0
+        return abs(self.stated - self.measured) / largest if largest else 0.0
+
+    @property
+    def text(self) -> str:
+        """'W2 (2 times it)', or 'W2 (off by 9e-01)'."""
+        if self.factor is None:
+            return f"{self.name} (off by {self.relative_error:.0e})"
+        return f"{self.name} ({named_factor(self.factor)} times it)"
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """All parameters of a network, on one batch."""
+
+    derivatives: tuple[Derivative, ...]
+
+    @property
+    def off(self) -> list[Derivative]:
+        """Those that are off, the largest error first."""
+        return sorted((d for d in self.derivatives if d.is_off), key=lambda d: -d.relative_error)
+
+    @property
+    def holds(self) -> bool:
+        """Whether each gradient is the derivative of the loss, as far as can be seen."""
+        return bool(self.derivatives) and not self.off
+
+    @property
+    def disagreement(self) -> float:
+        """The median of the relative errors: 0 to 2."""
+        return float(np.median([d.relative_error for d in self.derivatives] or [0.0]))
+
+    @property
+    def text(self) -> str:
+        """What is to be said of it."""
+        if not self.derivatives:
+            return ""
+        if not self.off:
+            return "each gradient is the derivative of its own loss"
+        off = ", ".join(derivative.text for derivative in self.off)
+        return f"gradients that are not the derivative of their own loss: {off}"
+
+
+def check_gradient(
+    loss: Loss, params: Mapping[Any, Array], grads: Mapping[Any, Array], n: int
+) -> GradientCheck:
+    """Hold each of `grads` against finite differences of `loss`.
+
+    Parameters
+    ----------
+    loss : callable
+        Of the parameters.
+    params, grads : mapping
+        Arrays of any shape; a gradient of another shape than its parameter is left out.
+    n : int
+        The longest sum in the network.
+    """
+    rng = np.random.default_rng(SEED)
+    found = []
+    for name, value in params.items():
+        grad = np.asarray(grads[name], np.float64) if name in grads else np.empty(0)
+        if grad.shape != value.shape or not value.size:
+            continue
+        first, second = (_along(loss, params, name, grad, rng, n) for _ in range(2))
+        found.append(_with_factor(first, second) if first.is_off else first)
+    return GradientCheck(tuple(found))
+
+
+def _along(
+    loss: Loss, params: Mapping[Any, Array], name: Any, grad: Array, rng: Any, n: int
+) -> Derivative:
+    """Return the derivatives by one parameter, along a random direction."""
+    value = params[name]
+    direction = rng.standard_normal(value.shape)
+    direction /= np.linalg.norm(direction)
+    step = STEPS[str(value.dtype)]
+    losses = [
+        loss({**params, name: (value + k * step / 2 * direction).astype(value.dtype)})
+        for k in (-2, -1, 0, 1, 2)
+    ]
+    with np.errstate(all="ignore"):
+        stated = float((grad * direction).sum())
+        measured = (losses[3] - losses[1]) / step
+        allowed = slope_allowed(losses, step, n, value.dtype)
+    return Derivative(str(name), stated, measured, allowed)
+
+
+def _with_factor(first: Derivative, second: Derivative) -> Derivative:
+    """Return `first` with the factor by which it is off, if `second` is off by the same."""
+    if not first.measured or not np.isfinite(first.stated / first.measured):
+        return first
+    k = first.stated / first.measured
+    error = abs(k) * first.allowed / abs(first.measured)
+    alike = abs(second.stated - k * second.measured)
+    if not alike <= abs(k) * second.allowed + error * abs(second.measured):
+        return first
+    simple = float(Fraction(k).limit_denominator(LARGEST))
+    k = simple if abs(simple - k) <= error else k
+    if named_factor(k) == "1":
+        return first
+    return Derivative(first.name, first.stated, first.measured, first.allowed, k)
+
+
+def named_factor(k: float) -> str:
+    """Return 1/7 rather than 0.142857 where it reads the same."""
+    fraction = Fraction(k).limit_denominator(LARGEST)
+    return str(fraction) if f"{float(fraction):.12g}" == f"{k:.12g}" else f"{k:.3g}"
+
+
+def look_at_gradients(candidate: Candidate, plain: Stimulus) -> GradientCheck:
+    """Hold the gradients of a network against finite differences of its own loss."""
+
+    def loss(params: Mapping[str, Array]) -> float:
+        candidate.write(params)
+        return candidate.loss(plain.x, plain.t)
+
+    there = {key: value for key, value in plain.params.items() if key not in candidate.absent}
+    candidate.write(plain.params)
+    grads = candidate.gradient(plain.x, plain.t)
+    checked = check_gradient(loss, there, grads, max(len(plain.x), *candidate.sizes))
+    candidate.write(plain.params)
+    return checked

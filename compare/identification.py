@@ -1,0 +1,231 @@
+"""What a network is, found out by its forward pass alone: activation, mode, epsilons, decay."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from compare.activations import BOOK, KNOWN
+from compare.calls import Calls
+from compare.conventions import VARIANCE_EPSILONS
+from compare.evaluation import PYTORCH, Convention, Mode
+from compare.judge import judge_values
+from compare.reference import Reference
+from compare.rules import Derived
+from compare.stimuli import Stimulus
+
+SLOPES = (0.01, 0.2)
+"""From where the slope of a leaky ReLU is searched: PyTorch's and that of many GANs."""
+
+FITS = 20
+"""Steps of the search, which takes a few."""
+
+ReferenceOf = Callable[[str], Reference]
+
+
+class Trial(NamedTuple):
+    """One activation in one mode under one convention, and how near it comes.
+
+    What is right inside tells more than how near the end is, where that is wrong.
+    """
+
+    wrong: float
+    layers_wrong: int
+    score: float
+    activation: str
+    form: str
+    training: bool
+    negative_slope: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the forward pass is this one, to rounding."""
+        return self.score <= 1
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a network is taken for.
+
+    Attributes
+    ----------
+    activation : str
+        Of `compare.activations.KNOWN`.
+    convention : Convention
+        PyTorch's, with the slope of a leaky ReLU.
+    is_guess : bool
+        Whether the forward pass is none that is known: the activation is supposed, no more.
+    """
+
+    activation: str
+    convention: Convention = PYTORCH
+    is_guess: bool = False
+
+    @property
+    def text(self) -> str:
+        """As the report names it."""
+        slope = f", slope {self.convention.negative_slope:g}"
+        return f"{self.activation}{slope if self.activation == 'leaky_relu' else ''}"
+
+
+class Identification:
+    """The search for what a network is, on the plain stimulus.
+
+    Parameters
+    ----------
+    calls : Calls
+        Of the network.
+    reference_of : callable
+        Makes the reference of an activation.
+    plain : Stimulus
+        At which the network is.
+    """
+
+    def __init__(self, calls: Calls, reference_of: ReferenceOf, plain: Stimulus) -> None:
+        self.calls, self.candidate = calls, calls.candidate
+        self.reference_of, self.plain = reference_of, plain
+
+    def identities(self, declared: str | None) -> list[Identity]:
+        """Return what the network may be, the likeliest first; set what loss and predict are.
+
+        One whose forward pass agrees with an activation that is not of the book may all the same be
+        meant to be one of the book's, with a mistake in it: that is the second.
+        """
+        trials = sorted(self._trials((declared,) if declared else BOOK))
+        found = [trials[0]]
+        if not declared and len(self.candidate.sizes) > 2 and not trials[0].agrees:
+            others = sorted(self._trials(k for k in KNOWN if k not in BOOK))
+            others = [trial for trial in (*others, *self._leaky()) if trial.agrees]
+            found = [*others[:1], trials[0]]
+        first = found[0]
+        if first.form != "loss":
+            self.candidate.output = first.form
+        if self.candidate.found.has_modes and not self.candidate.found.can_switch:
+            self.calls.untold = first.training
+        hidden = len(self.candidate.sizes) > 2
+        return [
+            Identity(
+                t.activation,
+                replace(PYTORCH, negative_slope=t.negative_slope),
+                is_guess=not t.agrees and not declared and hidden,
+            )
+            for t in found
+        ]
+
+    def _trials(
+        self, activations: Iterable[str], slope: float = PYTORCH.negative_slope
+    ) -> Iterator[Trial]:
+        candidate, plain = self.candidate, self.plain
+        found, either = candidate.found, (False, True)
+        references = {name: self.reference_of(name) for name in activations}
+        told = (True,) if not found.has_modes else either if found.can_switch else (False,)
+        for training in told:
+            actual = self._seen(training=training)
+            inner = candidate.outputs(plain.x, training=training)
+            inner = {name: value for name, value in inner.items() if name[0] in "znad"}
+            # In which mode one is that cannot be told is found here, too.
+            modes = (training,) if found.can_switch or not found.has_modes else either
+            for name, mode, convention in product(references, modes, self.conventions()):
+                of_call = self.calls.mode(plain, training=mode)
+                given = plain.params, plain.x, plain.t
+                leaky = replace(convention, negative_slope=slope)
+                e = references[name].evaluate(*given, leaky, of_call)
+                rule = Derived(e, candidate.dtype)
+                inside = judge_values(inner, e, rule, plain.name)
+                right = next((i for i, j in enumerate(inside) if j.fails), len(inside))
+                for judgement in judge_values(actual, e, rule, plain.name):
+                    wrong = judgement.score if judgement.score <= 1 else math.inf
+                    form = "loss" if judgement.probe == "gradient" else judgement.name
+                    how_near = min(wrong, 1), -right, judgement.score
+                    yield Trial(*how_near, name, form, mode, slope)
+
+    def _leaky(self) -> list[Trial]:
+        """Return the trials of leaky ReLUs of the slope that fits best."""
+        for start in SLOPES:
+            slope = self._fitted(start)
+            trials = sorted(self._trials(["leaky_relu"], slope))
+            if trials and trials[0].agrees:
+                return trials
+        return []
+
+    def _fitted(self, slope: float) -> float:
+        """Return the slope at which the logits, or the loss, are nearest: by secants (Gauss-Newton
+        with a difference for the derivative), rounded to the decimal that is meant.
+        """
+        seen = self._seen(training=False)
+        reference = self.reference_of("leaky_relu")
+        mode = self.calls.mode(self.plain, training=False)
+
+        def residual(at: float) -> Any:
+            given = self.plain.params, self.plain.x, self.plain.t
+            convention = replace(PYTORCH, negative_slope=at)
+            values = reference.evaluate(*given, convention, mode, gradients=False).values()
+            form = next((name for name in reversed(list(seen)) if name in values), "loss")
+            return np.ravel(np.asarray(values[form]) - np.asarray(seen[form]))
+
+        h = math.sqrt(np.finfo(float).eps)
+        with np.errstate(all="ignore"):
+            for _ in range(FITS):
+                off = residual(slope)
+                along = (residual(slope + h) - off) / h
+                moved = float(off @ along / (along @ along))
+                if not math.isfinite(moved):
+                    break
+                slope -= moved
+        return float(f"{slope:.3g}")
+
+    def _seen(self, *, training: bool) -> dict[str, Any]:
+        """Return what predict gives, under all that it may be; where there is none, the loss, and
+        the last gradient of the biases, in which weight decay is not.
+        """
+        candidate, plain = self.candidate, self.plain
+        predicted = candidate.outputs(plain.x, training=training).get("logits")
+        if predicted is None:
+            seen = {"loss": candidate.loss(plain.x, plain.t, training=training)}
+            grads = {} if candidate.found.has_modes else candidate.gradient(plain.x, plain.t)
+            last = f"b{len(candidate.sizes) - 1}"
+            return seen | {key: grad for key, grad in grads.items() if key == last}
+        actual: dict[str, Any] = {"logits": predicted}
+        if ((predicted >= 0) & (predicted <= 1)).all():
+            actual["probabilities"] = predicted
+        if (predicted <= 0).all():
+            actual["log-probabilities"] = predicted
+        return actual
+
+    def conventions(self) -> list[Convention]:
+        """Return those under which the forward pass of the network may be another one."""
+        found = self.candidate.found
+        others = VARIANCE_EPSILONS if found.normalization else ()
+        epsilons = (PYTORCH.variance_epsilon, *others)
+        scalings = (True, False) if found.ratio is not None else (True,)
+        return [
+            replace(PYTORCH, variance_epsilon=epsilon, inverted=inverted)
+            for epsilon, inverted in product(epsilons, scalings)
+        ]
+
+    def convention_of(self, identity: Identity, drawn: Callable[[], Stimulus]) -> Convention:
+        """Return under which the forward pass is right where an epsilon shows; or its own."""
+        candidate, found, own = self.candidate, self.candidate.found, identity.convention
+        if not found:
+            return own
+        reference, small = self.reference_of(identity.activation), drawn()
+        training = self.calls.told(training=found.batchnorm and not found.remembers)
+        try:
+            self.calls.show(small)
+            actual: dict[str, Any] = candidate.outputs(small.x, training=training)
+            actual = actual or {"loss": candidate.loss(small.x, small.t, training=training)}
+            mode: Mode = self.calls.mode(small, training=training)
+        except (Exception, SystemExit):  # on a stimulus, it will be a finding
+            return own
+        scores = []
+        for other in self.conventions():
+            convention = replace(other, negative_slope=own.negative_slope)
+            given = small.params, small.x, small.t
+            e = reference.evaluate(*given, convention, mode, gradients=False)
+            judged = judge_values(actual, e, Derived(e, candidate.dtype), small.name)
+            scores.append((max((j.score for j in judged), default=0.0), convention))
+        score, best = min(scores, key=lambda pair: pair[0])
+        return best if score <= 1 else own
