@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from compare.candidate import Candidate
 from compare.cause import Diagnosis
 from compare.causes.case import Case
+from compare.causes.facts import upheld
 from compare.causes.replay import Given
 from compare.conventions import NOTHING, VARIANCE_EPSILONS, capped, recognise
 from compare.diagnosis import Search
@@ -138,7 +139,7 @@ class Examination:
             batchnorm=extras.batchnorm,
             dropout=extras.dropout is not None,
         )
-        facts += [self._purity(), *self._share_kept()]
+        facts = [*upheld(facts, judgements), self._purity(), *self._share_kept()]
         verdict = overall([*facts, *judgements])
         differs = verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE)
         if verdict is Verdict.SAME and conventions and slopes.startswith(OFF_SLOPE):
@@ -154,7 +155,7 @@ class Examination:
             conventions=tuple(conventions),
             not_judged=not_judged,
             diagnosis=self._diagnosed(responses, reference, given, facts)
-            if self.explain and (differs or any(j.is_limit for j in judgements))
+            if self.explain and differs
             else None,
         )
 
@@ -165,7 +166,7 @@ class Examination:
         own: Mapping[str, Array],
         facts: list[Judgement],
     ) -> Diagnosis | None:
-        """Return why the network differs or leaves its range."""
+        """Return why the network differs."""
         best: Diagnosis | None = None
         for activation, convention in self._meant(reference):
             cases = list(self._cases(responses, own, activation, convention))

@@ -4,12 +4,13 @@ import math
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from compare.cause_wording import diagnosis_text, language
+from compare.causes.factor import factor
 from compare.evaluation import layer_of
 from compare.judgement import ALL, Judgement, Verdict
+from compare.limit_wording import limit_texts
 
 if TYPE_CHECKING:
     from compare.report import Report
@@ -34,26 +35,22 @@ def report_text(
 ) -> str:
     """Return the text of a Report: the verdict first, then why, then what it rests on."""
     lang = language(lang)
-    is_limit = report.verdict is Verdict.SAME
-    why = [*diagnosis_text(report.diagnosis, lang, is_limit=is_limit), ""] if (
-        report.diagnosis and (report.diagnosis.causes or not is_limit)
-    ) else []  # fmt: skip  # a condition
+    why = [*diagnosis_text(report.diagnosis, lang), ""] if report.diagnosis else []
     rest = ["", *_facts(report), "", *table(report.judgements)]
     if verbose:
         rest += ["", *full_table(report.judgements)]
     if report.is_refused(strict=strict):
         exceptions = "by another convention or in a smaller range, and strict refuses that"
         lines = paragraph(f"SAME but {exceptions}: {report.name}.")
-        lines += ["", *why[:-1]] if why else []
         return "\n".join(line.rstrip() for line in [*lines, *rest])
     en, ja = HEADLINES[report.verdict]
     said = f"{report.name}{ja}" if lang == "ja" else f"{report.name} {en}."
-    lines = [f"{report.verdict}  {said}", "", *(why if not is_limit else [])]
+    lines = [f"{report.verdict}  {said}", "", *why]
     divergence = report.first_divergence
     if divergence is not None:
         lines += divergence_text(divergence, report.judgements, len(report.sizes) - 1)
     elif report.verdict is Verdict.SAME:
-        lines += [*paragraph(agreement_text(report.judgements)), *([""] if why else []), *why[:-1]]
+        lines += paragraph(agreement_text(report.judgements))
     else:
         lines += _inconclusive_text(report.judgements)
     return "\n".join(line.rstrip() for line in [*lines, *rest])
@@ -97,9 +94,9 @@ def divergence_text(first: Judgement, judgements: Sequence[Judgement], layers: i
         lines.append(f"  worst at   {first.name}{at}")
         lines.append(f"  actual     {first.actual: .16g}")
         lines.append(f"  expected   {first.expected: .16g}")
-    if first.ratio is not None and _factor(first.ratio) != "1":
+    if first.ratio not in (None, 1.0):
         lines.append(
-            f"  every element is {_factor(first.ratio)} times what it should be, to rounding"
+            f"  every element is {factor(first.ratio)} times what it should be, to rounding"
         )
     others = _others(first, judgements)
     if others and not any(j.fails for j in others):
@@ -242,16 +239,6 @@ def full_table(judgements: Iterable[Judgement]) -> list[str]:
     return lines
 
 
-def _limit_texts(limits: Iterable[Judgement]) -> Iterator[str]:
-    """Yield a line a stimulus on which the network leaves the range of its numbers."""
-    limits = list(limits)
-    for where in dict.fromkeys(j.where for j in limits):
-        here = [j for j in limits if j.where == where]
-        lost = _names(j.quantity for j in here if j.verdict is Verdict.UNSTABLE)
-        off = _names(j.quantity for j in here if j.verdict is not Verdict.UNSTABLE)
-        yield f"not finite on {where}: {lost}" + (f"; and off: {off}" if off else "")
-
-
 def _rule_texts(report: "Report") -> Iterator[str]:
     """Yield by which rule was judged, unless all was by the derived one."""
     judged = [j for j in report.judgements if j.norm]
@@ -282,7 +269,7 @@ def _facts(report: "Report") -> list[str]:
         *(("allowed", text) for text in _rule_texts(report)),
         *(("convention", text + " (accepted)" * (text in report.accepted))
           for text in report.conventions),
-        *(("limit", text) for text in _limit_texts(report.limits)),
+        *(("limit", text) for text in limit_texts(report.judgements)),
         *(("not judged", text) for text in _not_judged_texts(report)),
     ]  # fmt: skip  # a row a fact
     return [line for key, text in rows for line in paragraph(f"{key:<12}{text}", hang=12)]
@@ -300,12 +287,6 @@ def _names(quantities: Iterable[str]) -> str:
     gradients = [name.removeprefix("gradient ") for name in names if name.startswith("gradient ")]
     others = [name for name in names if not name.startswith("gradient ")]
     return ", ".join([*others, *([f"gradient {' '.join(gradients)}"] if gradients else [])])
-
-
-def _factor(k: float) -> str:
-    """Return 1/7 rather than 0.142857 where it reads the same."""
-    fraction = Fraction(k).limit_denominator(1000)
-    return str(fraction) if f"{float(fraction):.12g}" == f"{k:.12g}" else f"{k:.6g}"
 
 
 def _number(value: float) -> str:

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from compare.cause import Cause
 from compare.causes.mistake import Texts, book
-from compare.judgement import Judgement
+from compare.judgement import Judgement, Verdict
 
 
 class Fact(NamedTuple):
@@ -99,6 +100,29 @@ FACTS = [
         "", "",
     ),
 ]  # fmt: skip  # what is seen; what it means; what stands there and should
+
+
+def upheld(facts: Iterable[Judgement], judgements: Iterable[Judgement]) -> list[Judgement]:
+    """Return the facts that no value contradicts.
+
+    That a change of W does not reach the loss says that a layer holds a copy only as long as z of
+    that layer is not right at all the parameters that were written: what hides it comes after.
+    """
+    judgements = list(judgements)
+    kept = []
+    for fact in facts:
+        ignored = [int(number) for number in re.findall(r"\bW(\d+)", fact.detail)]
+        hidden = fact.fails and "does not reach the loss" in fact.detail and all(
+            _is_right_everywhere(judgements, f"z{layer}") for layer in ignored
+        )  # fmt: skip  # a condition
+        kept.append(replace(fact, verdict=Verdict.SAME, error=0.0, detail="") if hidden else fact)
+    return kept
+
+
+def _is_right_everywhere(judgements: list[Judgement], name: str) -> bool:
+    """Whether a value was seen in several states, and was right in all."""
+    seen = [j for j in judgements if j.name == name and j.has_power]
+    return len({j.where for j in seen}) > 1 and all(j.verdict is Verdict.SAME for j in seen)
 
 
 def seen_causes(facts: Iterable[Judgement]) -> tuple[Cause, ...]:
