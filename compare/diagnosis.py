@@ -16,8 +16,8 @@ from compare.cause import Cause, Diagnosis
 from compare.causes.beside import NO_BIASES, NO_BIASES_SAYS, follow, may_lack_biases
 from compare.causes.budget import Budget
 from compare.causes.case import Case, Mistakes, distance
-from compare.causes.facts import seen_causes
 from compare.causes.factor import times
+from compare.causes.facts import seen_causes
 from compare.causes.mistake import Mistake, Texts
 from compare.causes.network import NETWORK
 from compare.causes.number import Layers, numbers, planted_with, variants
@@ -39,6 +39,8 @@ REPLAYS = 40_000
 
 TARGETS = 3
 """How many of the values that are off are tried to be explained, the first first."""
+
+NO_MISTAKE: Texts = (": a convention, and no mistake", ": 流儀の違いで、間違いではありません")
 
 Off = dict[str, list[str]]
 """By stimulus, what is off."""
@@ -109,7 +111,11 @@ class Search:
         if not found.causes:
             mends = {n for case in cases for n in set(case.off(())) - set(case.off(start))}
             whole = Cause(
-                "no biases", "forward", NO_BIASES_SAYS, "x @ W", "x @ W + b, and db",
+                "no biases",
+                "forward",
+                NO_BIASES_SAYS,
+                "x @ W",
+                "x @ W + b, and db",
                 mends=tuple(sorted(mends, key=self.order.index)),
             )
             return replace(found, causes=(whole,))
@@ -277,10 +283,7 @@ class Search:
             len(agree),
             len({j.where for j in agree}),
             left=off,
-            beside=tuple(
-                (f"{text}: a convention, and no mistake", f"{text}: 流儀の違いで、間違いではありません")
-                for text in self.conventions
-            ),
+            beside=tuple((en + NO_MISTAKE[0], en + NO_MISTAKE[1]) for en in self.conventions),
             tried=self.tried,
         )
         if not off:

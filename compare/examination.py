@@ -14,7 +14,7 @@ from compare.cause import Diagnosis
 from compare.causes.case import Case
 from compare.causes.facts import upheld
 from compare.causes.replay import Given
-from compare.conventions import NOTHING, VARIANCE_EPSILONS, capped, recognise
+from compare.conventions import NOTHING, VARIANCE_EPSILONS, capped, recognise, shares_taken
 from compare.diagnosis import Search
 from compare.evaluation import PYTORCH, TRAINING, Convention, Evaluation, Mode
 from compare.first_look import GIVEN, OFF_SLOPE, first_call, shared_arrays, slopes_text
@@ -135,6 +135,7 @@ class Examination:
         judgements, conventions, self.convention = recognise(
             judge,
             epsilons,
+            self._shares(responses, reference),
             start=start,
             batchnorm=extras.batchnorm,
             dropout=extras.dropout is not None,
@@ -575,6 +576,17 @@ class Examination:
                 ),
             )
         ]
+
+    def _shares(self, responses: list[Response], reference: Reference) -> list[float]:
+        """Return what running means seem to take of a batch."""
+        moves = []
+        for r in responses:
+            s = r.stimulus
+            if r.mode.training and not s.is_stress and "running_mean1" in r.actual:
+                e = reference.evaluate(s.params, s.x, s.t, mode=r.mode, gradients=False)
+                if (new := e.hidden[0].mean) is not None:
+                    moves.append((r.actual["running_mean1"], s.running["running_mean1"], new))
+        return shares_taken(moves)
 
     def _purity(self) -> Judgement:
         spoiled = sorted(set(self.candidate.spoiled))

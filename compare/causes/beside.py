@@ -54,8 +54,9 @@ def follow(cases: Sequence[Case], mistakes: Mistakes) -> tuple[list[Case], list[
     and nothing else worse: as for a candidate without mistakes.
     """
     given = cases[0].given
-    kinds = {"batchnorm": "gamma1" in given.params, "dropout": given.dropout is not None}
-    entries, found, here = list(catalogue(**kinds)), list[str](), list(cases)
+    batchnorm, dropout = "gamma1" in given.params, given.dropout is not None
+    entries = [*catalogue(batchnorm=batchnorm, dropout=dropout)]
+    found, here = list[str](), list(cases)
     while entry := next((e for e in entries if _fits(here, mistakes, e)), None):
         here = _under(here, entry)
         found.append(entry.text)

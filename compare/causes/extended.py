@@ -274,11 +274,11 @@ EXTENDED = [
         ("the output of dropout of {where} is its mask, {k} where it keeps",
          "{where}の dropout の出力がマスクになっています(残すところで {k})"),
         "return self.mask", "return x * self.mask", DROP, starts=(1.0,),
-        means={
-            k: ("the output of dropout of {where} is its mask",
-                "{where}の dropout の出力がマスクになっています")
-            for k in ("1", "1/(1 - ratio)")
-        },
+        means=dict.fromkeys(
+            ("1", "1/(1 - ratio)"),
+            ("the output of dropout of {where} is its mask",
+             "{where}の dropout の出力がマスクになっています"),
+        ),
     ),
     Mistake(
         "dropout missing", "forward", "drop", lambda c: c.h,

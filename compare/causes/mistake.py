@@ -98,6 +98,7 @@ class Mistake:
         """Return the line as it probably stands there, with its number."""
         meant = self.means.get(number, ())
         line = _with_lines(meant[2] if len(meant) > 2 else self.wrote, activation)
+        number = f"({number})" if " " in number else number
         return re.sub(r"\bk\b", number, line) if number else line
 
 
