@@ -69,6 +69,10 @@ class Diagnosis:
         What the error looks like that nothing explains.
     next : (str, str)
         The experiment to make then.
+    beside : tuple of (str, str)
+        What the candidate is beside its mistakes, such as another convention, and no mistake.
+    tried : (int, int)
+        How many mistakes were tried, and of how many, where that were not all; else zeros.
     """
 
     causes: tuple[Cause, ...] = ()
@@ -79,6 +83,8 @@ class Diagnosis:
     left: tuple[str, ...] = ()
     shape: tuple[Texts, ...] = ()
     next: Texts = ("", "")
+    beside: tuple[Texts, ...] = ()
+    tried: tuple[int, int] = (0, 0)
 
     def rank(self) -> tuple[bool, int, bool, int]:
         """The best first: what explains everything, then with the fewest causes."""

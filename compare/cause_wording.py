@@ -17,12 +17,12 @@ LABEL = 11
 LABELS: dict[str, Texts] = {
     "cause": ("Cause", "原因"),
     "perhaps": ("Possible cause", "考えられる原因"),
-    "limit": ("Why it leaves its range", "範囲を外れる理由"),
     "proof": ("proof", "証明"),
     "or": ("or", "または"),
     "probably": ("probably", "おそらく"),
     "write": ("write", "正しくは"),
     "see": ("see", "参照"),
+    "beside": ("beside", "そのほか"),
     "seen": ("seen", "観察"),
     "next": ("next", "次の実験"),
 }
@@ -34,6 +34,19 @@ REST: Texts = (
     "There is more than that: {left} off still, and nothing in the catalogue explains it.",
     "ほかにも間違いがあります: {left} がまだずれていて、目録の間違いでは説明できません。",
 )
+
+
+MORE = (
+    ("{count} more that fits as well", "{count} more that fit as well"),
+    ("同じように合う説明がほかに {count} 個",) * 2,
+)
+"""By language, and whether it is more than one."""
+TRIED: Texts = (
+    "Not all mistakes were tried ({count} of {total}): the replays that are allowed are used up.",
+    "全ての間違いは試していません({total} 個のうち {count} 個): 再現の上限に達しました。",
+)
+EQUAL = 3
+"""Explanations that fit equally and are said, the first among them."""
 
 
 def language(asked: str | None = None) -> str:
@@ -51,32 +64,44 @@ def language(asked: str | None = None) -> str:
     return "ja"
 
 
-def diagnosis_text(diagnosis: Diagnosis, lang: str, *, is_limit: bool = False) -> list[str]:
-    """Return the lines that say why, on what evidence, and what to write instead.
-
-    `is_limit`: nothing is wrong but a range that is smaller than it could be.
-    """
+def diagnosis_text(diagnosis: Diagnosis, lang: str) -> list[str]:
+    """Return the lines that say why, on what evidence, and what to write instead."""
     which = LANGUAGES.index(lang)
     causes = diagnosis.causes
+    count, total = diagnosis.tried
+    tried = wrapped(TRIED[which].format(count=count, total=total)) if total else []
     if not causes:
-        return [*wrapped(UNKNOWN[which]), *_unknown(diagnosis, which)]
+        return [*wrapped(UNKNOWN[which]), *tried, *_unknown(diagnosis, which)]
     lines: list[str] = []
     for number, cause in enumerate(causes, start=1):
-        kind = LABELS["limit" if is_limit else "cause" if cause.is_certain else "perhaps"][which]
-        count = f" {number}/{len(causes)}" if len(causes) > 1 else ""
-        finding = cause.finding[which] and cause.finding[which] + (": ", "。")[which]
-        lines += wrapped(f"{kind}{count}: {finding}{cause.says[which]}{'.。'[which]}")
-        rows = [*(("or", text[which]) for text in cause.equals)]
-        if not cause.is_seen and (number == len(causes) or not diagnosis.is_repaired):
-            rows.append(("proof", _proof(diagnosis, cause, which)))
-        rows += [("probably", cause.wrote), ("write", cause.write), ("see", cause.source[which])]
-        for key, text in rows:
-            lines += labelled(LABELS[key][which], text) if text else []
-        lines.append("")
+        lines += [*_cause_text(diagnosis, cause, number, which), ""]
+    for text in diagnosis.beside:
+        lines[-1:] = [*labelled(LABELS["beside"][which], text[which]), ""]
     if diagnosis.left and not diagnosis.is_repaired:
         left = ", ".join(diagnosis.left[:6])
-        lines += [*wrapped(REST[which].format(left=left)), *_unknown(diagnosis, which), ""]
+        rest = wrapped(REST[which].format(left=left))
+        lines += [*rest, *tried, *_unknown(diagnosis, which), ""]
+    elif tried:
+        lines += [*tried, ""]
     return lines[:-1]
+
+
+def _cause_text(diagnosis: Diagnosis, cause: Cause, number: int, which: int) -> list[str]:
+    """Return the lines of one cause."""
+    total = len(diagnosis.causes)
+    kind = LABELS["cause" if cause.is_certain else "perhaps"][which]
+    count = f" {number}/{total}" if total > 1 else ""
+    finding = cause.finding[which] and cause.finding[which] + (": ", "。")[which]
+    lines = wrapped(f"{kind}{count}: {finding}{cause.says[which]}{'.。'[which]}")
+    rows = [("or", text[which]) for text in cause.equals[: EQUAL - 1]]
+    if (more := len(cause.equals) - (EQUAL - 1)) > 0:
+        rows.append(("or", MORE[which][more > 1].format(count=more)))
+    if not cause.is_seen and (number == total or not diagnosis.is_repaired):
+        rows.append(("proof", _proof(diagnosis, cause, which)))
+    rows += [("probably", cause.wrote), ("write", cause.write), ("see", cause.source[which])]
+    for key, text in rows:
+        lines += labelled(LABELS[key][which], text) if text else []
+    return lines
 
 
 def _proof(diagnosis: Diagnosis, cause: Cause, which: int) -> str:

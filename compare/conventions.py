@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from compare.evaluation import PYTORCH, Convention, Evaluation
+from compare.evaluation import PYTORCH, Convention, Evaluation, Float64
 from compare.judgement import Judgement, Verdict
 
 NOTHING = "all"
@@ -50,14 +50,21 @@ FORMS = {
 VARIANCE_EPSILONS = (1e-6, 1e-7, 1e-8, 1e-3, 1e-4, 1e-9, 1e-10, 1e-12)
 """What people add to a variance; the first is the book's 10e-7."""
 
-SHARES = (0.01, 0.001, 0.05, 0.2, 0.5)
-"""What people let running statistics take of a batch. Not 0.9: that is 0.1 taken the other way."""
+OTHER_WAY = 1 - PYTORCH.share
+"""What running statistics take of a batch where PyTorch's number is taken the other way: a mistake,
+and no convention."""
 
 
 def catalogue(
-    epsilons: Iterable[float] = EPSILONS, *, batchnorm: bool = False, dropout: bool = False
+    epsilons: Iterable[float] = EPSILONS,
+    shares: Iterable[float] = (),
+    *,
+    batchnorm: bool = False,
+    dropout: bool = False,
 ) -> Iterator[Entry]:
-    """Yield the conventions, those of the log with each of `epsilons`."""
+    """Yield the conventions: of the log with each of `epsilons`, of running statistics with each of
+    `shares`.
+    """
     for epsilon in VARIANCE_EPSILONS if batchnorm else ():
         number = f"{epsilon:g}".replace("e-0", "e-")
         source = ", as in the book" if epsilon == VARIANCE_EPSILONS[0] else ""
@@ -66,8 +73,8 @@ def catalogue(
     if batchnorm:
         text = "the running variance is that of B rows, as in the book; PyTorch's of B - 1"
         yield Entry(text, ANY, {"unbiased": False})
-    for share in SHARES if batchnorm else ():
-        text = f"running statistics take {share:g} of each batch; PyTorch's 0.1"
+    for share in shares if batchnorm else ():
+        text = f"running statistics take {share:.6g} of each batch; PyTorch's {PYTORCH.share:g}"
         yield Entry(text, ANY, {"share": share})
     if dropout:
         text = "dropout scales by 1 - ratio afterwards, as in the book; PyTorch's in training"
@@ -97,6 +104,26 @@ def capped(loss: float, e: Evaluation) -> list[float]:
     return [_rounded(epsilon) for epsilon in found if 0 < epsilon < 1]
 
 
+def shares_taken(moves: Iterable[tuple[Float64, Float64, Float64]]) -> list[float]:
+    """Return what running statistics may take of a batch: (after - before) / (new - before), as a
+    short decimal or as measured; nothing where they did not move that way, or as 1 minus PyTorch's.
+
+    Parameters
+    ----------
+    moves : iterable of (after, before, new)
+        Running statistics after and before batches, and the statistics of these.
+    """
+    measured = []
+    with np.errstate(all="ignore"):
+        for after, before, new in moves:
+            step = new - before
+            measured.append(float(np.vdot(after - before, step) / np.vdot(step, step)))
+    share = float(np.median(measured)) if measured else 0.0
+    if not 0 < share < 1 or f"{share:.3g}" == f"{OTHER_WAY:.3g}":
+        return []
+    return [*dict.fromkeys((*(float(f"{share:.{digits}g}") for digits in (1, 2, 3)), share))]
+
+
 def _rounded(epsilon: float) -> float:
     """Return the decimal of one or two digits, or the known number, that `epsilon` must be."""
     for known in (float(f"{epsilon:.0e}"), float(f"{epsilon:.1e}"), *EPSILONS):
@@ -108,6 +135,7 @@ def _rounded(epsilon: float) -> float:
 def recognise(
     judge: Judge,
     epsilons: Iterable[float] = (),
+    shares: Iterable[float] = (),
     *,
     start: Convention = PYTORCH,
     batchnorm: bool = False,
@@ -126,6 +154,8 @@ def recognise(
         Takes a Convention and the name of a stimulus, or None for all; returns the judgements.
     epsilons : sequence of float
         To be tried beside those of the catalogue, and before them.
+    shares : sequence of float
+        That running statistics seem to take: see `share_taken`.
     start : Convention
         Under which the forward pass is right by itself: tried at once, since in float32 two
         conventions may all but cancel in some value, and each alone seem to make it worse.
@@ -133,7 +163,7 @@ def recognise(
         What the network has.
     """
     known = dict.fromkeys((*epsilons, *EPSILONS))
-    entries = [*catalogue(known, batchnorm=batchnorm, dropout=dropout)]
+    entries = [*catalogue(known, dict.fromkeys(shares), batchnorm=batchnorm, dropout=dropout)]
     convention, changes = PYTORCH, list[dict[str, Any]]()
     judgements = judge(convention, None)
     if start != PYTORCH and len(_off(started := judge(start, None))) < len(_off(judgements)):

@@ -6,8 +6,6 @@ is explained in the same way: so a second mistake is found behind the first.
 """
 
 import math
-import re
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -15,16 +13,19 @@ from typing import NamedTuple
 import numpy as np
 
 from compare.cause import Cause, Diagnosis
-from compare.causes.case import Case, Mistakes
+from compare.causes.beside import NO_BIASES, NO_BIASES_SAYS, follow, may_lack_biases
+from compare.causes.budget import Budget
+from compare.causes.case import Case, Mistakes, distance
+from compare.causes.factor import times
 from compare.causes.facts import seen_causes
 from compare.causes.mistake import Mistake, Texts
 from compare.causes.network import NETWORK
 from compare.causes.number import Layers, numbers, planted_with, variants
 from compare.causes.replay import Planted
+from compare.causes.scopes import scopes
 from compare.causes.shape import next_step, shape_of
-from compare.evaluation import layer_of, probe_of
-from compare.judgement import Judgement, Verdict, norm
-from compare.rounding import unit_roundoff
+from compare.evaluation import probe_of
+from compare.judgement import Judgement, Verdict
 
 MOST = 4
 """Mistakes that are looked for behind each other."""
@@ -33,22 +34,16 @@ BLUR = 1e-3
 """What counts a value in which other elements are lost to inf and NaN than in the replay, in values
 that are off: it only tells apart what explains the rest as well."""
 
-SECONDS = 20.0
-"""After which no further mistake is looked for."""
-
-FORWARD = ("params", "x", "affine", "statistics", "std", "norm", "act", "drop", "logits")
-OUT = ("softmax", "loss_softmax", "loss", "penalty")
-BACK = ("seed_softmax", "seed", "dW", "decay", "db", "dx", "undrop", "slope", "unnorm", "dgamma",
-        "dbeta", "grads")  # fmt: skip  # as they come
-LAYERED = {"affine", "statistics", "std", "norm", "act", "drop", "moved", "dW", "decay", "db", "dx",
-           "undrop", "slope", "unnorm", "dgamma", "dbeta"}  # fmt: skip  # those of one layer
-
-
-Off = dict[str, list[str]]
-"""By stimulus, what is off."""
+REPLAYS = 40_000
+"""Replays that a search may make."""
 
 TARGETS = 3
 """How many of the values that are off are tried to be explained, the first first."""
+
+NO_MISTAKE: Texts = (": a convention, and no mistake", ": 流儀の違いで、間違いではありません")
+
+Off = dict[str, list[str]]
+"""By stimulus, what is off."""
 
 
 class Suspect(NamedTuple):
@@ -86,22 +81,51 @@ class Search:
         Of the network.
     facts : sequence of Judgement
         What was seen beside values: shared arrays, calls that leave something behind.
+    most : float
+        Replays that may be made.
     """
 
     cases: Sequence[Case]
     rows: Sequence[Mistake] = NETWORK
     activation: str = ""
     facts: Sequence[Judgement] = ()
+    most: float = REPLAYS
 
     def run(self) -> Diagnosis:
         """Return what explains the candidate."""
-        self.end = time.monotonic() + SECONDS
+        self.budget = Budget(self.most)
+        given = [replace(case, budget=self.budget) for case in self.cases]
         with np.errstate(all="ignore"):  # a wrong function may overflow
-            mistakes, causes = self._explained((), MOST)
-            return self._concluded(mistakes, causes)
+            found = [self._of(given, NO_BIASES)] if may_lack_biases(given) else []
+            if not any(diagnosis.is_repaired for diagnosis in found):
+                found.append(self._of(given, ()))
+        return min(found, key=Diagnosis.rank)
+
+    def _of(self, cases: list[Case], start: Mistakes) -> Diagnosis:
+        """Return what explains the candidate, taken for a network with `start` in it."""
+        self.cases, self.conventions, self.tried = cases, list[str](), (0, 0)
+        mistakes, causes = self._explained(start, MOST)
+        found = self._concluded(mistakes, causes)
+        if not start:
+            return found
+        if not found.causes:
+            mends = {n for case in cases for n in set(case.off(())) - set(case.off(start))}
+            whole = Cause(
+                "no biases",
+                "forward",
+                NO_BIASES_SAYS,
+                "x @ W",
+                "x @ W + b, and db",
+                mends=tuple(sorted(mends, key=self.order.index)),
+            )
+            return replace(found, causes=(whole,))
+        return replace(found, beside=(NO_BIASES_SAYS, *found.beside))
 
     def _explained(self, before: Mistakes, most: int) -> tuple[Mistakes, tuple[Cause, ...]]:
         """Return the mistakes that explain the candidate, one behind the other."""
+        if before:
+            self.cases, conventions = follow(self.cases, before)
+            self.conventions += conventions
         off = {case.where: case.off(before) for case in self.cases}
         if not any(off.values()) or not most:
             return before, ()
@@ -110,7 +134,7 @@ class Search:
             suspects = sorted(self._suspects(before, group, target, off), key=lambda s: s.rank)
             if suspects:
                 break
-            if time.monotonic() > self.end:
+            if self.budget.is_spent:
                 return before, ()
         else:
             return before, ()
@@ -143,20 +167,22 @@ class Search:
     def _suspects(
         self, before: Mistakes, group: list[Case], target: str, off: Off
     ) -> Iterator[Suspect]:
-        """Yield every mistake that explains the target."""
+        """Yield every mistake that explains the target, as far as the budget goes."""
         shown = sorted(group, key=lambda case: -len(case.given.t))  # the largest batch first
         other = [case for case in shown if len(case.given.t) != len(shown[0].given.t)]
         quick = [*other[:1], shown[0]]
-        for mistake in self.rows:
-            if mistake.of and self.activation not in mistake.of:
-                continue
-            if mistake.part == "numerics" and str(self.cases[0].dtype) in mistake.key:
-                continue  # which is no less than it has
-            for layers, layer in self._scopes(mistake, shown[0], target):
+        for count, mistake in enumerate(self.rows):
+            if self.budget.is_spent:
+                self.tried = count, len(self.rows)
+                return
+            for layers, layer in scopes(mistake, shown[0], target):
                 for planted, number in self._planted(mistake, layers, layer, before, shown, target):
-                    if not all(self._fits(case, target, (*before, planted)) for case in quick):
+                    after = (*before, planted)
+                    if not all(self._fits(case, target, after) for case in quick):
                         continue
-                    found = self._tried((*before, planted), group, target, off)
+                    if not any(case.is_changed(target, before, after) for case in group):
+                        continue
+                    found = self._left(after, group, target, off)
                     if found is not None:
                         certain, left = found
                         yield Suspect(mistake, planted, number, layers, certain, left)
@@ -185,7 +211,7 @@ class Search:
         except (LookupError, ValueError, ArithmeticError):
             return False  # as above
 
-    def _tried(
+    def _left(
         self, mistakes: Mistakes, group: list[Case], target: str, off: Off
     ) -> tuple[bool, float] | None:
         """Return whether the mistakes explain the target wherever it is off, and how much is off
@@ -203,46 +229,6 @@ class Search:
         elements = sum(np.size(case.actual[target]) for case in group)
         return mended == len(group) and elements > 1, left
 
-    def _scopes(self, mistake: Mistake, case: Case, target: str) -> Iterator[tuple[Layers, int]]:
-        """Yield the layers that a mistake may be in to show first in `target`, and the one by which
-        a number is fitted.
-        """
-        piece, probe = mistake.piece, probe_of(target)
-        last = sum(key.startswith("W") for key in case.given.params)
-        layer = layer_of(target) or last
-        if probe == "gradient":
-            allowed: tuple[str, ...] = BACK
-        elif probe == "state":
-            allowed = ("moved",)
-        elif probe == "loss" and case.sees_inside:
-            allowed = OUT
-        elif probe == "loss":
-            seen = any(probe_of(name) == "forward" for name in case.actual)
-            allowed = OUT if seen else (*FORWARD, *OUT)
-        else:
-            allowed = (*FORWARD, "softmax")
-        if piece not in allowed:
-            return
-        if piece not in LAYERED:
-            yield None, 0
-            return
-        yield None, layer
-        if probe in ("gradient", "state") or (case.sees_inside and re.match(r"[znad]\d", target)):
-            at = layer + 1 if piece == "dx" else layer
-            if at <= last:
-                yield (at,), at
-            if last > 1:
-                hidden = tuple(range(1, last))
-                if layer in hidden and last > 2:
-                    yield hidden, layer
-            return
-        if target in ("logits", "probabilities", "log-probabilities") and case.sees_inside:
-            yield (last,), last
-            return
-        if not mistake.is_general:
-            for single in range(1, last + 1):
-                yield (single,), single
-
     def _cause(
         self, suspect: Suspect, before: Mistakes, after: Mistakes, equals: list[Suspect],
         target: str,
@@ -255,45 +241,33 @@ class Search:
         for other in equals:
             if self._says(other) != self._says(suspect):
                 others.setdefault(other.mistake.key, self._says(other))
+        activation = self.cases[0].given.activation
+        write, source = mistake.remedy(activation)
         return Cause(
             key=mistake.key, part=mistake.part, says=self._says(suspect),
-            wrote=mistake.written(suspect.number),
-            write=mistake.write, source=mistake.source, finding=self._finding(before, target),
-            is_certain=suspect.certain and not others,
+            wrote=mistake.written(suspect.number, activation), write=write, source=source,
+            finding=self._finding(before, target),
+            is_certain=suspect.certain and not others and not self.budget.is_spent,
             mends=tuple(sorted(mended, key=self.order.index)),
             equals=tuple(others.values()), equal_keys=tuple(others),
         )  # fmt: skip  # as in Cause
 
     def _finding(self, before: Mistakes, target: str) -> Texts:
-        """Return by what number the target is off, where it is one for all elements."""
+        """Return by what factor the target is off, where it is one for all elements."""
         group = [case for case in self.cases if target in case.off(before)]
         case = group[0]  # as in what is said of the first divergence
         actual = np.asarray(case.actual[target], float)
         expected = np.asarray(case.replayed(before)[target], float)
         if probe_of(target) == "forward" or actual.shape != expected.shape or not expected.any():
             return "", ""
-        with np.errstate(all="ignore"):
-            k = float(np.vdot(actual, expected) / np.vdot(expected, expected))
-            off = norm(actual - k * expected)
-        if not off <= case.rule.allowed(target) * max(1, abs(k)):
+        k = float(np.vdot(actual, expected) / np.vdot(expected, expected))
+        if not distance(actual, k * expected) <= case.rule.allowed(target) * max(1, abs(k)):
             return "", ""
-        nearly = math.sqrt(unit_roundoff(case.dtype))
-        if abs(k) < nearly:
-            return f"{target} is 0", f"{target} が 0 です"
-        if abs(k + 1) < nearly:
-            return f"{target} has the wrong sign", f"{target} の符号が逆です"
-        if k < 0 or f"{k:.6g}" == "1":
-            return "", ""
-        if k > 1:
-            return f"{target} is {k:.6g} times too large", f"{target} が {k:.6g} 倍大きすぎます"
-        return f"{target} is {1 / k:.6g} times too small", f"{target} が {1 / k:.6g} 倍小さすぎます"
+        return times(target, k)
 
     def _says(self, suspect: Suspect) -> Texts:
-        where = where_text(suspect.layers, self._layers())
-        return suspect.mistake.said(suspect.number, where)
-
-    def _layers(self) -> int:
-        return sum(key.startswith("W") for key in self.cases[0].given.params)
+        count = sum(key.startswith("W") for key in self.cases[0].given.params)
+        return suspect.mistake.said(suspect.number, where_text(suspect.layers, count))
 
     def _concluded(self, mistakes: Mistakes, causes: tuple[Cause, ...]) -> Diagnosis:
         """Take all that was found out of the candidate's values, and judge them again."""
@@ -309,6 +283,8 @@ class Search:
             len(agree),
             len({j.where for j in agree}),
             left=off,
+            beside=tuple((en + NO_MISTAKE[0], en + NO_MISTAKE[1]) for en in self.conventions),
+            tried=self.tried,
         )
         if not off:
             return found

@@ -12,9 +12,10 @@ from compare.calls import Calls, Response
 from compare.candidate import LABELS, Candidate
 from compare.cause import Diagnosis
 from compare.causes.case import Case
+from compare.causes.facts import upheld
 from compare.causes.replay import Given
 from compare.consistency import follows_params, stateless
-from compare.conventions import NOTHING, capped, recognise
+from compare.conventions import NOTHING, capped, recognise, shares_taken
 from compare.decay import found_decay
 from compare.diagnosis import Search
 from compare.evaluation import PYTORCH, Convention
@@ -124,12 +125,14 @@ class Examination:
             responses += list(self.calls.in_other_form(responses, self.forms.beside))
 
         judgements, conventions = self._recognised(responses, identity, start)
-        facts += [self._purity(), *self.calls.share_kept(), *self._by_rows()]
+        facts = [
+            *upheld(facts, judgements), self._purity(), *self.calls.share_kept(), *self._by_rows(),
+        ]  # fmt: skip  # what was seen
         verdict = overall([*facts, *judgements])
         differs = verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE)
         part = self._unknown_part(identity, responses, judgements, facts) if differs else ""
         diagnosis = None
-        if part or (search and (differs or any(j.is_limit for j in judgements))):
+        if part or (search and differs):
             diagnosis = self._diagnosed(responses, identity, facts)
         scope = ""
         if part and not (diagnosis and diagnosis.is_repaired):
@@ -176,6 +179,7 @@ class Examination:
             judgements, names, convention = recognise(
                 judge,
                 self._epsilons(responses, reference),
+                self._shares(responses, reference),
                 start=replace(start, negative_slope=PYTORCH.negative_slope),
                 batchnorm=reference.extras.batchnorm,
                 dropout=reference.extras.dropout is not None,
@@ -301,7 +305,7 @@ class Examination:
     def _diagnosed(
         self, responses: list[Response], identity: Identity, facts: list[Judgement]
     ) -> Diagnosis | None:
-        """Return why the network differs or leaves its range."""
+        """Return why the network differs."""
         best: Diagnosis | None = None
         for activation, convention in self._meant(identity):
             cases = list(self._cases(responses, activation, convention))
@@ -435,6 +439,17 @@ class Examination:
                 ),
             )
         ]
+
+    def _shares(self, responses: list[Response], reference: Reference) -> list[float]:
+        """Return what running means seem to take of a batch."""
+        moves = []
+        for r in responses:
+            s = r.stimulus
+            if r.mode.training and not s.is_stress and "running_mean1" in r.actual:
+                e = reference.evaluate(s.params, s.x, s.t, mode=r.mode, gradients=False)
+                if (new := e.hidden[0].mean) is not None:
+                    moves.append((r.actual["running_mean1"], s.running["running_mean1"], new))
+        return shares_taken(moves)
 
     def _purity(self) -> Judgement:
         spoiled = sorted(set(self.candidate.spoiled))

@@ -17,6 +17,7 @@ from compare.optimiser import NAMES, Optimiser
 from compare.optimiser_forms import Form, forms, name_of, numbers_of, set_lr
 from compare.optimiser_memory import Memory
 from compare.report import SCHEMA, strict_json
+from compare.shown import CELL, Shown
 from compare.threads import one_thread_each
 from compare.update_diagnosis import Updated, diagnose_update
 from compare.updates import Update, judge_update, reference_update
@@ -31,8 +32,8 @@ SHAPES = {"W1": (11, 7), "b1": (7,), "W2": (7, 7), "b2": (7,)}
 """Of the parameters: two of them alike, as state kept by shape would mix them up."""
 
 
-@dataclass(frozen=True)
-class OptimizerReport:
+@dataclass(frozen=True, repr=False)
+class OptimizerReport(Shown):
     """The verdict on one optimiser; `print(report)` shows it.
 
     Attributes
@@ -74,11 +75,18 @@ class OptimizerReport:
         """Return the report as strict JSON."""
         return strict_json({"schema": SCHEMA, **asdict(self)})
 
-    def __str__(self) -> str:
-        return self.text()
+    @property
+    def summary(self) -> str:
+        """The verdict, the optimiser, and what is wrong first or what agrees."""
+        first = self.first_divergence
+        what = f"{first.quantity} first, on {first.where}" if first else f"{UPDATES} updates agree"
+        return f"{self.verdict} {self.name}: {what}"
 
-    def text(self, lang: str | None = None) -> str:
-        """Return the report in words; causes in `lang`, 'en' or 'ja', else by the locale."""
+    def text(self, lang: str | None = None, *, verbose: bool = False) -> str:  # type: ignore[override]  # names its options
+        """Return the report in words; with `verbose`, every value of every update.
+
+        Causes are explained in `lang`, 'en' or 'ja'; by the locale if it is None.
+        """
         same = self.verdict is Verdict.SAME
         does = "computes" if same else "does not compute"
         theirs = NAMES[self.optimiser.name]
@@ -99,7 +107,9 @@ class OptimizerReport:
         ]
         for key, text in [("", ""), *rows, ("", "")]:
             lines += wording.paragraph(f"{key:<12}{text}", hang=12) or [""]
-        return "\n".join([*lines, *wording.table(self.judgements)])
+        lines += wording.table(self.judgements, None if verbose else CELL - len(lines))
+        lines += ["", *wording.full_table(self.judgements)] if verbose else []
+        return "\n".join(lines)
 
 
 def check_optimizer(

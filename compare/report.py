@@ -1,6 +1,5 @@
 """What is said at the end: frozen data, as text of 80 columns or strict JSON."""
 
-import html
 import json
 import math
 from dataclasses import asdict, dataclass
@@ -10,12 +9,13 @@ from compare import wording
 from compare.cause import Diagnosis
 from compare.environment import environment
 from compare.judgement import EXIT, Judgement, Verdict, first_failing
+from compare.shown import CELL, Shown, cut
 
 SCHEMA = 1
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Shown):
     """The verdict on one network; `print(report)` shows it.
 
     Attributes
@@ -85,7 +85,7 @@ class Report:
         """
         return 1 if self.is_refused(strict=strict) else EXIT[self.verdict]
 
-    def text(self, *, strict: bool = False, verbose: bool = False, lang: str | None = None) -> str:
+    def text(self, *, strict: bool = False, verbose: bool = False, lang: str | None = None) -> str:  # type: ignore[override]  # names its options
         """Return the report in words; with `verbose`, every value on every stimulus.
 
         Causes are explained in `lang`, 'en' or 'ja'; by the locale if it is None.
@@ -96,16 +96,20 @@ class Report:
         """Return the report as strict JSON; numbers that are not finite become strings."""
         return strict_json({"schema": SCHEMA, **asdict(self), "environment": environment()})
 
-    def __str__(self) -> str:
-        return self.text()
+    @property
+    def summary(self) -> str:
+        """The verdict, the network, and what is wrong first or what agrees."""
+        if first := self.first_divergence:
+            what = f"{first.quantity} first, on {first.where}"
+        elif self.verdict is Verdict.SAME:
+            what = f"{wording.agreeing(self.judgements)} gradients agree"
+        else:
+            what = "nothing could be judged"
+        return f"{self.verdict} {self.name}: {what}"
 
-    def _repr_html_(self) -> str:
-        return preformatted(self.text())
-
-
-def preformatted(text: str) -> str:
-    """Return text for a notebook, in which columns stay columns."""
-    return f"<pre>{html.escape(text)}</pre>"
+    def page(self) -> str:
+        """Return the text with as much of its table as a cell of a notebook has room for."""
+        return cut(wording.report_text(self, most=CELL), CELL)
 
 
 def strict_json(value: Any) -> str:

@@ -15,7 +15,8 @@ from compare.figure import draw_run, png
 from compare.judgement import EXIT, Judgement, Verdict
 from compare.options import Options
 from compare.record import Trace
-from compare.report import SCHEMA, preformatted, strict_json
+from compare.report import SCHEMA, strict_json
+from compare.shown import Shown, preformatted
 from compare.trial import Trial, distinct_units
 
 
@@ -71,8 +72,8 @@ class InitReport:
         )
 
 
-@dataclass(frozen=True)
-class RunReport:
+@dataclass(frozen=True, repr=False)
+class RunReport(Shown):
     """A whole run; `text` prints it, `to_json` keeps it."""
 
     data: dict[str, Any]
@@ -93,7 +94,7 @@ class RunReport:
         """Return 0 for SAME, 1 for DIFFERENT or UNSTABLE, 3 for INCONCLUSIVE."""
         return EXIT[self.verdict]
 
-    def text(self, lang: str | None = None) -> str:
+    def text(self, lang: str | None = None) -> str:  # type: ignore[override]  # names its option
         """Return the closing table and the verdict in words; causes in `lang`, 'en' or 'ja'."""
         return run_wording.run_text(self, lang or self.options.get("lang"))
 
@@ -101,12 +102,14 @@ class RunReport:
         """Return the report as strict JSON."""
         return strict_json({"schema": SCHEMA, "verdict": self.verdict, **asdict(self)})
 
-    def __str__(self) -> str:
-        return self.text()
+    @property
+    def summary(self) -> str:
+        """The verdict, and that of each init."""
+        return f"{self.verdict} " + ", ".join(f"{i.label} {i.verdict}" for i in self.inits)
 
     def _repr_html_(self) -> str:
         image = base64.b64encode(png(draw_run(self))).decode()
-        return f'<img src="data:image/png;base64,{image}" width="100%">' + preformatted(self.text())
+        return f'<img src="data:image/png;base64,{image}" width="100%">' + preformatted(self.page())
 
 
 def collect(

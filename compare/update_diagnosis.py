@@ -5,7 +5,6 @@ mistake, and twelve updates tell the mistakes apart.
 """
 
 import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from compare.cause import Cause, Diagnosis
+from compare.causes.budget import Budget
 from compare.causes.mistake import Mistake, Texts
 from compare.causes.number import fitted, named
 from compare.causes.update import SLOTS, UPDATE, Wrong, trajectory
@@ -30,11 +30,9 @@ Place = tuple[int, str]
 STATE = {"v", "h", "m", "start", "place", "gradient", "numbers", "lr", "before"}
 """The pieces that touch what is remembered."""
 
-SECONDS = 2.0
-"""After which no further pair of mistakes is tried."""
-
-ALL_SECONDS = 5.0
-"""After which no mistake is tried any more."""
+RUNS = 20_000
+"""Runs of an optimiser after which no further mistake is tried; and after as many again, no further
+pair of mistakes."""
 
 MOST_FORMS = 3
 """Forms of an optimiser, those that agree most, in which mistakes are looked for."""
@@ -78,6 +76,8 @@ class Updated:
         What was remembered before the first; nothing if None.
     t : int
         The number of updates before the first.
+    budget : Budget
+        What counts the runs.
     """
 
     start: Arrays
@@ -86,10 +86,12 @@ class Updated:
     dtype: DTypeLike
     state: Mapping[str, Arrays] | None = None
     t: int = 0
+    budget: Budget = field(default_factory=lambda: Budget(RUNS), compare=False)
 
     def replayed(self, o: Optimiser, wrong: Sequence[Wrong], steps: int | None = None
                  ) -> list[dict[str, Float64]]:  # fmt: skip  # what, how many
         """Return the parameters after each update of an optimiser with these mistakes."""
+        self.budget.spend()
         run = trajectory(o, wrong, self.start, self.steps[:steps], self.state, self.t)
         return list(run)
 
@@ -117,14 +119,12 @@ class UpdateSearch:
         What it did, and what it is meant to be.
     state_is_right : bool or None
         Whether what it remembers was right in the update that went wrong first; None if unknown.
-    end : float
-        The time.monotonic() after which no further mistake is tried.
     """
 
     updated: Updated
     o: Optimiser
     state_is_right: bool | None = None
-    end: float = math.inf
+    tried: tuple[int, int] = (0, 0)
     _noises: dict[Any, dict[Place, float]] = field(default_factory=dict)
 
     @cached_property
@@ -220,8 +220,10 @@ class UpdateSearch:
             return
         earlier = tuple(wrong for _, wrong, _ in parts)
         t, key = before[0]
-        for mistake in self._rows():
-            if time.monotonic() > self.end:
+        rows = self._rows()
+        for count, mistake in enumerate(rows):
+            if self.updated.budget.is_spent:
+                self.tried = count, len(rows)
                 return
             touches = mistake.piece in STATE and (mistake.piece != "lr" or self.o.lr_inside)
             touches &= mistake.piece != "before" or mistake.key == "decay is coupled"
@@ -284,9 +286,11 @@ class UpdateSearch:
         if not before:
             return
         t, key = before[0]
-        end = time.monotonic() + SECONDS
-        for one, other in combinations(usual, 2):
-            if time.monotonic() > end:
+        pairs = [*combinations(usual, 2)]
+        most = self.updated.budget.most + RUNS
+        for count, (one, other) in enumerate(pairs):
+            if self.updated.budget.used >= most:
+                self.tried = count, len(pairs)
                 return
             if one[0].key == other[0].key:
                 continue
@@ -307,8 +311,7 @@ def diagnose_update(
     """
     right = first.probe != "state" if first and SLOTS[forms[0].name] else None
     with np.errstate(all="ignore"):
-        end = time.monotonic() + ALL_SECONDS
-        searches = [UpdateSearch(updated, form, right, end) for form in forms]
+        searches = [UpdateSearch(updated, form, right) for form in forms]
         tried = sorted(searches, key=lambda s: len(s.off(())))[:MOST_FORMS]
         found = [(s, search) for search in tried for s in search.singles[:1]]
         if not any(not suspect.left for suspect, _ in found):

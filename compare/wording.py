@@ -3,19 +3,22 @@
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from compare.cause_wording import diagnosis_text, language
+from compare.causes.factor import factor
 from compare.evaluation import layer_of
 from compare.judgement import ALL, Judgement, Verdict
+from compare.limit_wording import limit_texts
 
 if TYPE_CHECKING:
     from compare.report import Report
 
 WIDTH = 80
 
+LISTED = 20
+"""Names that are said in a row."""
 
 HEADLINES = {
     Verdict.SAME: ("computes what PyTorch computes", "は PyTorch と同じ計算をしています。"),
@@ -30,43 +33,62 @@ HEADLINES = {
 
 
 def report_text(
-    report: "Report", *, strict: bool = False, verbose: bool = False, lang: str | None = None
+    report: "Report",
+    *,
+    strict: bool = False,
+    verbose: bool = False,
+    lang: str | None = None,
+    most: int | None = None,
 ) -> str:
-    """Return the text of a Report: the verdict first, then why, then what it rests on."""
+    """Return the text of a Report: the verdict first, then why, then what it rests on.
+
+    With `most`, the table is shortened so that all is about as many lines.
+    """
     lang = language(lang)
-    is_limit = report.verdict is Verdict.SAME
-    why = [*diagnosis_text(report.diagnosis, lang, is_limit=is_limit), ""] if (
-        report.diagnosis and (report.diagnosis.causes or not is_limit)
-    ) else []  # fmt: skip  # a condition
-    rest = ["", *_facts(report), "", *table(report.judgements)]
-    if verbose:
-        rest += ["", *full_table(report.judgements)]
+    why = [*diagnosis_text(report.diagnosis, lang), ""] if report.diagnosis else []
+    facts = ["", *_facts(report), ""]
+
+    def with_table(lines: list[str]) -> str:
+        room = most and most - len(lines) - len(facts)
+        lines = [*lines, *facts, *table(report.judgements, room)]
+        lines += ["", *full_table(report.judgements)] if verbose else []
+        return "\n".join(line.rstrip() for line in lines)
+
     if report.is_refused(strict=strict):
         exceptions = "by another convention or in a smaller range, and strict refuses that"
-        lines = paragraph(f"SAME but {exceptions}: {report.name}.")
-        lines += ["", *why[:-1]] if why else []
-        return "\n".join(line.rstrip() for line in [*lines, *rest])
+        return with_table(paragraph(f"SAME but {exceptions}: {report.name}."))
     en, ja = HEADLINES[report.verdict]
     said = f"{report.name}{ja}" if lang == "ja" else f"{report.name} {en}."
-    lines = [f"{report.verdict}  {said}", "", *(why if not is_limit else [])]
+    lines = [f"{report.verdict}  {said}", "", *why]
     divergence = report.first_divergence
     if divergence is not None:
         lines += divergence_text(divergence, report.judgements, len(report.sizes) - 1)
     elif report.verdict is Verdict.SAME:
-        lines += [*paragraph(agreement_text(report.judgements)), *([""] if why else []), *why[:-1]]
+        lines += paragraph(agreement_text(report.judgements))
     else:
         lines += paragraph(report.scope) or _inconclusive_text(report.judgements)
-    return "\n".join(line.rstrip() for line in [*lines, *rest])
+    return with_table(lines)
+
+
+def agreeing(judgements: Iterable[Judgement]) -> int:
+    """Return of how many tensors the gradient was seen to be right."""
+    return len(_sharpest(j for j in judgements if j.probe == "gradient"))
+
+
+def _sharpest(gradients: Iterable[Judgement]) -> dict[str, Judgement]:
+    """Return of each tensor that is right the judgement by which the smallest mistake shows."""
+    best: dict[str, Judgement] = {}
+    for j in gradients:
+        if j.has_power and j.norm and j.verdict is Verdict.SAME:
+            kept = best.setdefault(j.name, j)
+            best[j.name] = min(kept, j, key=lambda j: j.relative_allowed)
+    return best
 
 
 def agreement_text(judgements: Sequence[Judgement]) -> str:
     """Return 'Your gradients are right: ...', with the smallest mistake that would be seen."""
     gradients = [j for j in judgements if j.probe == "gradient" and j.verdict is Verdict.SAME]
-    best: dict[str, Judgement] = {}  # of each tensor, where the smallest mistake would be seen
-    for j in gradients:
-        if j.has_power and j.norm:
-            kept = best.setdefault(j.name, j)
-            best[j.name] = min(kept, j, key=lambda j: j.relative_allowed)
+    best = _sharpest(gradients)
     worst = max(j.relative_error for j in best.values())
     least = max(j.relative_allowed for j in best.values())
     text = (
@@ -97,9 +119,9 @@ def divergence_text(first: Judgement, judgements: Sequence[Judgement], layers: i
         lines.append(f"  worst at   {first.name}{at}")
         lines.append(f"  actual     {first.actual: .16g}")
         lines.append(f"  expected   {first.expected: .16g}")
-    if first.ratio is not None and _factor(first.ratio) != "1":
+    if first.ratio not in (None, 1.0):
         lines.append(
-            f"  every element is {_factor(first.ratio)} times what it should be, to rounding"
+            f"  every element is {factor(first.ratio)} times what it should be, to rounding"
         )
     others = _others(first, judgements)
     if others and not any(j.fails for j in others):
@@ -206,18 +228,23 @@ def _place_around_batchnorm(name: str, layer: int, off: set[str], judged: set[st
     return f"dx in the backward of BatchNorm {layer}: gamma{layer} and beta{layer} are right"
 
 
-def table(judgements: Iterable[Judgement]) -> list[str]:
+def table(judgements: Iterable[Judgement], most: int | None = None) -> list[str]:
     """Return a line a quantity: the worst of it over all stimuli, and what would be seen.
 
-    What is a limit of range has a line of its own in the report, and none here.
+    What is a limit of range has a line of its own in the report, and none here. Where there are
+    more lines than `most`, those that are off stay first, and what is left out is counted.
     """
     judgements = [j for j in judgements if not j.is_limit]
     names = dict.fromkeys(j.quantity for j in judgements if j.norm or j.error)
     width = max([16, *(len(name) + 1 for name in names)])
     lines = [f"{'quantity':<{width}}{'error':>9}{'allowed':>10}{'sees':>9}  worst on"]
-    for name in names:
-        all_of = [j for j in judgements if j.quantity == name]
-        worst = max(all_of, key=Judgement.rank)
+    worsts = {
+        name: max((j for j in judgements if j.quantity == name), key=Judgement.rank)
+        for name in names
+    }
+    shown = _chosen(worsts, len(names) if most is None else max(1, most - 2))
+    for name in shown:
+        all_of, worst = [j for j in judgements if j.quantity == name], worsts[name]
         whole = [j for j in all_of if j.has_power and j.norm and j.part == ALL]
         sees = min((j.relative_allowed for j in whole), default=math.inf)
         mark = "" if worst.verdict is Verdict.SAME else f"  {worst.verdict}"
@@ -225,7 +252,23 @@ def table(judgements: Iterable[Judgement]) -> list[str]:
             f"{name:<{width}}{_number(worst.relative_error):>9}{_number(worst.relative_allowed):>10}"
             f"{_number(sees):>9}  {worst.where[: WIDTH - 30 - width - len(mark)]}{mark}"
         )
+    if rest := [name for name in names if name not in shown]:
+        off = sum(worsts[name].fails for name in rest)
+        said = f"{off or 'none'} of them off"
+        lines.append(f"... and {len(rest)} more quantities, {said}")
     return lines
+
+
+def _chosen(worsts: Mapping[str, Judgement], most: int) -> list[str]:
+    """Return which quantities are shown, in their order: what is off, the earliest first, then
+    what comes nearest to it.
+    """
+    order = [*worsts]
+    by_weight = sorted(
+        order, key=lambda name: (not worsts[name].fails, 0 if worsts[name].fails
+                                 else -worsts[name].score)
+    )  # fmt: skip  # a key
+    return sorted(by_weight[:most], key=order.index)
 
 
 def full_table(judgements: Iterable[Judgement]) -> list[str]:
@@ -240,16 +283,6 @@ def full_table(judgements: Iterable[Judgement]) -> list[str]:
         said = "limit" if j.is_limit else "right" if j.verdict is Verdict.SAME else j.verdict
         lines.append(f"  {j.quantity:<24}{numbers if j.norm or j.error else '':<19}  {said}")
     return lines
-
-
-def _limit_texts(limits: Iterable[Judgement]) -> Iterator[str]:
-    """Yield a line a stimulus on which the network leaves the range of its numbers."""
-    limits = list(limits)
-    for where in dict.fromkeys(j.where for j in limits):
-        here = [j for j in limits if j.where == where]
-        lost = _names(j.quantity for j in here if j.verdict is Verdict.UNSTABLE)
-        off = _names(j.quantity for j in here if j.verdict is not Verdict.UNSTABLE)
-        yield f"not finite on {where}: {lost}" + (f"; and off: {off}" if off else "")
 
 
 def _rule_texts(report: "Report") -> Iterator[str]:
@@ -283,7 +316,7 @@ def _facts(report: "Report") -> list[str]:
         *(("allowed", text) for text in _rule_texts(report)),
         *(("convention", text + " (accepted)" * (text in report.accepted))
           for text in report.conventions),
-        *(("limit", text) for text in _limit_texts(report.limits)),
+        *(("limit", text) for text in limit_texts(report.judgements)),
         *(("not judged", text) for text in _not_judged_texts(report)),
     ]  # fmt: skip  # a row a fact
     return [line for key, text in rows for line in paragraph(f"{key:<12}{text}", hang=12)]
@@ -296,17 +329,13 @@ def _inconclusive_text(judgements: Iterable[Judgement]) -> list[str]:
 
 
 def _names(quantities: Iterable[str]) -> str:
-    """Join names, 'gradient' said once."""
+    """Join names, 'gradient' said once; of many, the first and the number of the others."""
     names = list(dict.fromkeys(quantities))
+    if len(names) > LISTED:
+        return f"{_names(names[:LISTED])} and {len(names) - LISTED} more"
     gradients = [name.removeprefix("gradient ") for name in names if name.startswith("gradient ")]
     others = [name for name in names if not name.startswith("gradient ")]
     return ", ".join([*others, *([f"gradient {' '.join(gradients)}"] if gradients else [])])
-
-
-def _factor(k: float) -> str:
-    """Return 1/7 rather than 0.142857 where it reads the same."""
-    fraction = Fraction(k).limit_denominator(1000)
-    return str(fraction) if f"{float(fraction):.12g}" == f"{k:.12g}" else f"{k:.6g}"
 
 
 def _number(value: float) -> str:

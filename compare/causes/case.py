@@ -9,14 +9,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from compare.causes.budget import Budget
 from compare.causes.replay import Given, Planted, Replay
-from compare.evaluation import probe_of
+from compare.evaluation import Convention, probe_of
 from compare.judgement import Judgement, Verdict, judge_tensor, norm
 from compare.rounding import REPLAYS, replay_allowed, unit_roundoff
 from compare.rules import Derived, Measured
 
 Values = Mapping[str, Any]
 Mistakes = tuple[Planted, ...]
+
+
+def distance(one: Any, other: Any) -> float:
+    """Return the norm of the difference of what is finite in both; infinite where only one has
+    elements that are not, or another shape.
+
+    Which elements are lost depends on how 0 times inf is avoided, and does not count.
+    """
+    a, b = np.asarray(one), np.asarray(other)
+    if a.shape != b.shape or np.isfinite(a).all() != np.isfinite(b).all():
+        return math.inf
+    finite = np.isfinite(a) & np.isfinite(b)
+    return float(norm(np.where(finite, a, 0) - np.where(finite, b, 0)))
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,8 @@ class Case:
         Whether training never visits such a state.
     targets : str
         The form of its targets, where it is another than the network is judged with first.
+    budget : Budget
+        What counts the replays.
     """
 
     where: str
@@ -49,6 +65,7 @@ class Case:
     dtype: DTypeLike
     is_stress: bool = False
     targets: str = ""
+    budget: Budget = field(default_factory=Budget, compare=False)
     _kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -69,9 +86,19 @@ class Case:
         """Return what a network with these mistakes gives; LookupError if they cannot be made."""
         key = mistakes, gradients
         if key not in self._kept:
-            self._kept[key] = Replay(self.given, mistakes, gradients=gradients).values()
+            self._kept[key] = self.network(mistakes, gradients=gradients).values()
         values: Values = self._kept[key]
         return values
+
+    def network(self, mistakes: Mistakes = (), *, gradients: bool = True) -> Replay:
+        """Return a network with these mistakes that has run here, which counts."""
+        self.budget.spend()
+        return Replay(self.given, mistakes, gradients=gradients)
+
+    def under(self, convention: Convention) -> "Case":
+        """Return the same where the network is meant to follow another convention."""
+        case = replace(self, given=replace(self.given, convention=convention), _kept={})
+        return replace(case, expected=case.replayed(()))
 
     def off(self, mistakes: Mistakes) -> list[str]:
         """Return all that differs from the replay, in causal order."""
@@ -87,21 +114,28 @@ class Case:
 
     def fits(self, name: str, values: Values, mistakes: Mistakes) -> bool:
         """Whether the candidate's `name` is that of the replay, to rounding."""
-        actual, value = np.asarray(self.actual[name]), np.asarray(values.get(name, math.nan))
-        if actual.shape != value.shape:
-            return False
-        finite = np.isfinite(value)
-        if np.isfinite(actual).all() != finite.all():
-            return False
-        finite &= np.isfinite(actual)  # which ones are lost depends on how 0 times inf is avoided
-        error = float(norm(np.where(finite, actual, 0) - np.where(finite, value, 0)))
-        limit = self._limit(name)
-        if error <= limit:
-            return True
-        size = float(norm(np.where(finite, value, 0)))
-        if not mistakes or error > math.sqrt(unit_roundoff(self.dtype)) * size:
-            return False
-        return error <= replay_allowed(self._noise(mistakes)[name], self.rule.derived.rounding)
+        actual, value = self.actual[name], values.get(name, math.nan)
+        return distance(actual, value) <= self._allowed(name, values, mistakes, actual)
+
+    def is_changed(self, name: str, before: Mistakes, after: Mistakes) -> bool:
+        """Whether `name` with mistakes differs from that with others by more than rounding can.
+
+        Both err by what is allowed: what is no more than twice that apart may be one value.
+        """
+        one, other = self.replayed(before)[name], self.replayed(after).get(name, math.nan)
+        return distance(one, other) > 2 * self._allowed(name, self.replayed(after), after, one)
+
+    def _allowed(self, name: str, values: Values, mistakes: Mistakes, other: Any) -> float:
+        """Return how far `name` may be from `values`, which a replay with the mistakes gave; less
+        where `other` is so far off that it is too far by either rule.
+        """
+        value = np.asarray(values.get(name, math.nan))
+        size = float(norm(np.where(np.isfinite(value), value, 0)))
+        limit, near = self._limit(name), math.sqrt(unit_roundoff(self.dtype)) * size
+        if not mistakes or not limit < distance(other, value) <= near:
+            return limit
+        noise = replay_allowed(self._noise(mistakes)[name], self.rule.derived.rounding)
+        return max(limit, noise)
 
     def blurred(self, mistakes: Mistakes) -> int:
         """Return in how many values other elements are lost to inf and NaN than in the replay."""

@@ -132,7 +132,8 @@ EXTENDED = [
     ),
     Mistake(
         "running variance of B", "state", "moved",
-        lambda c: (c.right[0], (1 - 0.1) * old(c)[1] + 0.1 * c.z.var(axis=0)),
+        lambda c: (c.right[0], (1 - c.given.convention.share) * old(c)[1]
+                   + c.given.convention.share * c.vars[c.i]),
         ("the running variance of {where} is that of B rows, not of B - 1",
          "{where}の移動分散が B - 1 ではなく B で割ったものです"),
         "var", "var * B / (B - 1)", NORM,
@@ -266,6 +267,18 @@ EXTENDED = [
         ("dropout of {where} divides by ratio, not by 1 - ratio",
          "{where}の dropout が 1 - ratio ではなく ratio で割っています"),
         "x * mask / ratio", "x * mask / (1 - ratio)", DROP,
+    ),
+    Mistake(
+        "dropout returns its mask", "forward", "drop",
+        lambda c, k: k * c.mask if c.training else c.right,
+        ("the output of dropout of {where} is its mask, {k} where it keeps",
+         "{where}の dropout の出力がマスクになっています(残すところで {k})"),
+        "return self.mask", "return x * self.mask", DROP, starts=(1.0,),
+        means=dict.fromkeys(
+            ("1", "1/(1 - ratio)"),
+            ("the output of dropout of {where} is its mask",
+             "{where}の dropout の出力がマスクになっています"),
+        ),
     ),
     Mistake(
         "dropout missing", "forward", "drop", lambda c: c.h,

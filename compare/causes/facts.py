@@ -2,11 +2,15 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from compare.cause import Cause
 from compare.causes.mistake import Texts, book
-from compare.judgement import Judgement
+from compare.judgement import Judgement, Verdict
+
+MODES = 2
+"""In training and afterwards."""
 
 
 class Fact(NamedTuple):
@@ -99,6 +103,31 @@ FACTS = [
         "", "",
     ),
 ]  # fmt: skip  # what is seen; what it means; what stands there and should
+
+
+def upheld(facts: Iterable[Judgement], judgements: Iterable[Judgement]) -> list[Judgement]:
+    """Return the facts that no value contradicts.
+
+    That a change of W does not reach the loss says that a layer holds a copy only as long as z of
+    that layer is not right at parameters that were written: then what hides W comes after.
+    """
+    judgements = list(judgements)
+    kept = []
+    for fact in facts:
+        ignored = [int(number) for number in re.findall(r"\bW(\d+)", fact.detail)]
+        hidden = fact.fails and "does not reach the loss" in fact.detail and all(
+            _follows(judgements, f"z{layer}") for layer in ignored
+        )  # fmt: skip  # a condition
+        kept.append(replace(fact, verdict=Verdict.SAME, error=0.0, detail="") if hidden else fact)
+    return kept
+
+
+def _follows(judgements: list[Judgement], name: str) -> bool:
+    """Whether a value is right at other parameters than those that the network came with, which it
+    is shown in two modes at most.
+    """
+    right = {j.where for j in judgements if j.name == name and j.verdict is Verdict.SAME}
+    return len(right) > MODES
 
 
 def seen_causes(facts: Iterable[Judgement]) -> tuple[Cause, ...]:

@@ -68,9 +68,13 @@ SCALED = {
 }  # fmt: skip  # a number, its meaning
 
 
-def means(en: str, ja: str) -> dict[str, tuple[str, str]]:
-    """Return what numbers mean for the gradient called so."""
-    return {k: (f"{en} is {told[0]}", f"{ja}が{told[1]}") for k, told in SCALED.items()}
+def means(en: str, ja: str, right: str) -> dict[str, tuple[str, str, str]]:
+    """Return what numbers mean for the gradient called so, which should be `right`."""
+    lines = {"0": "0", "-1": f"-({right})", "1/B": f"{right} / B", "1/C": f"{right} / C"}
+    return {
+        k: (f"{en} is {told[0]}", f"{ja}が{told[1]}", lines.get(k, f"{k} * {right}"))
+        for k, told in SCALED.items()
+    }
 
 
 Y_T = "(y - t) / B"
@@ -81,8 +85,16 @@ GRADIENT = [
         ("the gradient of the loss by the logits, where all start, is {k} times what it should be",
          "全ての始まりであるロジットの勾配が正しい値の {k} 倍です"),
         "k * (y - t) / B", Y_T, SEED, starts=(0.5,),
-        means=means("the gradient by the logits, and with it every gradient,",
-                    "ロジットの勾配(したがって全ての勾配)"),
+        means={
+            **means("the gradient by the logits, and with it every gradient,",
+                    "ロジットの勾配(したがって全ての勾配)", Y_T),
+            "B": ("the gradient by the logits, and with it every gradient, is not divided by the "
+                  "batch size, and the loss is",
+                  "ロジットの勾配(したがって全ての勾配)がバッチサイズで割られていません"
+                  "(損失は割られています)", "y - t"),
+            "-1": ("the gradient by the logits, and with it every gradient, is of the wrong sign",
+                   "ロジットの勾配(したがって全ての勾配)が符号が逆です", "(t - y) / B"),
+        },
     ),
     Mistake(
         "seed of the next target", "gradient", "seed",
@@ -174,7 +186,7 @@ GRADIENT = [
         "dW scaled", "gradient", "dW", lambda c, k: k * c.right,
         ("dW of {where} is {k} times what it should be", "{where}の dW が正しい値の {k} 倍です"),
         "k * x.T @ dout", "x.T @ dout", AFFINE, starts=(0.5,),
-        means=means("dW of {where}", "{where}の dW"),
+        means=means("dW of {where}", "{where}の dW", "x.T @ dout"),
     ),
     Mistake(
         "dW transposed", "gradient", "dW", lambda c: c.right.T if square(c.W) else c.right,
@@ -255,7 +267,9 @@ GRADIENT = [
         "dW + k * W", "dW + lambda * W", DECAY, starts=(0.0,),
         means={
             "0": ("the loss has weight decay and the gradient of {where} has none",
-                  "荷重減衰が損失だけにあり、{where}の勾配にありません"),
+                  "荷重減衰が損失だけにあり、{where}の勾配にありません", "dW"),
+            "1": ("W is added to the gradient of W in {where}, another share than the loss says",
+                  "{where}の W の勾配に W が足されていて、損失の荷重減衰と合いません", "dW + W"),
             "lambda/B": ("the weight decay in the gradient of {where} is divided by the batch size",
                          "{where}の勾配の荷重減衰がバッチサイズで割られています"),
             "2 lambda": ("the weight decay in the gradient of {where} is that of lambda sum(W^2), "
@@ -296,7 +310,7 @@ GRADIENT = [
         ("db of {where} is {k} times what it should be", "{where}の db が正しい値の {k} 倍です"),
         "k * dout.sum(axis=0)", "dout.sum(axis=0)", AFFINE, starts=(0.5,),
         means={
-            **means("db of {where}", "{where}の db"),
+            **means("db of {where}", "{where}の db", "dout.sum(axis=0)"),
             "1/B": ("db of {where} is the mean over the batch and should be the sum: dout is "
                     "divided by the batch size already",
                     "{where}の db がバッチの和ではなく平均です(dout はすでにバッチサイズで"
@@ -343,7 +357,7 @@ GRADIENT = [
         ("dx, which {where} hands down, is {k} times what it should be",
          "{where}が下に渡す dx が正しい値の {k} 倍です"),
         "k * dout @ W.T", "dout @ W.T", AFFINE, starts=(0.5,),
-        means=means("dx, which {where} hands down,", "{where}が下に渡す dx "),
+        means=means("dx, which {where} hands down,", "{where}が下に渡す dx ", "dout @ W.T"),
     ),
     Mistake(
         "dx without transposing", "gradient", "dx",
@@ -395,19 +409,19 @@ GRADIENT = [
         "slope missing", "gradient", "slope", lambda c: c.dh,
         ("the slope of the activation of {where} is left out on the way back",
          "逆伝播で{where}の活性化関数の微分が抜けています"),
-        "dz = dh", "dz = dh * slope", book("5.7.2"),
+        "dout", "{slope}",
     ),
     Mistake(
         "slope twice", "gradient", "slope", lambda c: c.right * c.slope_of(c.n, c.h),
         ("the slope of the activation of {where} is multiplied twice",
          "{where}の活性化関数の微分が二度掛けられています"),
-        "dh * slope * slope", "dh * slope",
+        "the derivative, multiplied twice", "{slope}",
     ),
     Mistake(
         "slope scaled", "gradient", "slope", lambda c, k: k * c.right,
         ("the slope of the activation of {where} is {k} times what it should be",
          "{where}の活性化関数の微分が正しい値の {k} 倍です"),
-        "k * dh * slope", "dh * slope", starts=(0.5,), is_general=True,
+        "k times the derivative", "{slope}", starts=(0.5,), is_general=True,
     ),
     Mistake(
         "mask of the gradient", "gradient", "slope", lambda c: c.dh * (c.dh > 0),
@@ -453,64 +467,64 @@ GRADIENT = [
         "slope of z", "gradient", "slope", lambda c: c.dh * c.slope_of(c.n, c.n),
         ("the slope of the activation of {where} is taken with its input, not with its output",
          "{where}の活性化関数の微分が出力ではなく入力で計算されています"),
-        "(1 - x) * x, or 1 - x ** 2", "(1 - out) * out, or 1 - out ** 2", SIGMOID,
+        "{slope of x}", "{slope}",
     ),
     Mistake(
         "slope of the output's output", "gradient", "slope",
         lambda c: c.dh * c.slope_of(c.h, c.act(c.h)),
         ("the activation of {where} is applied to its output once more to get the slope",
          "{where}の微分で、出力にもう一度活性化関数がかかっています"),
-        "s = f(out); s * (1 - s)", "out * (1 - out)", SIGMOID,
+        "the derivative at f(out)", "{slope}",
     ),
     Mistake(
         "slope of tanh without square", "gradient", "slope", lambda c: c.dh * (1 - c.h),
         ("the slope of {where} is 1 - out", "{where}の微分が 1 - out になっています"),
-        "dout * (1 - out)", "dout * (1 - out ** 2), or (1 - out) * out",
+        "dout * (1 - out)", "{slope}",
     ),
     Mistake(
         "slope 1 + out^2", "gradient", "slope", lambda c: c.dh * (1 + c.h**2),
         ("the slope of {where} is 1 + out^2", "{where}の微分が 1 + out^2 になっています"),
-        "dout * (1 + out ** 2)", "dout * (1 - out ** 2)",
+        "dout * (1 + out ** 2)", "{slope}",
     ),
     Mistake(
         "slope out", "gradient", "slope", lambda c: c.dh * c.h,
         ("the slope of {where} is out", "{where}の微分が out になっています"),
-        "dout * out", "dout * (1 - out) * out", SIGMOID,
+        "dout * out", "{slope}",
     ),
     Mistake(
         "slope out^2", "gradient", "slope", lambda c: c.dh * c.h**2,
         ("the slope of {where} is out^2", "{where}の微分が out^2 になっています"),
-        "dout * out * out", "dout * (1 - out) * out", SIGMOID,
+        "dout * out * out", "{slope}",
     ),
     Mistake(
         "slope (1 - out)^2", "gradient", "slope", lambda c: c.dh * (1 - c.h) ** 2,
         ("the slope of {where} is (1 - out)^2", "{where}の微分が (1 - out)^2 になっています"),
-        "dout * (1 - out) ** 2", "dout * (1 - out ** 2), or (1 - out) * out",
+        "dout * (1 - out) ** 2", "{slope}",
     ),
     Mistake(
         "slope out (1 + out)", "gradient", "slope", lambda c: c.dh * c.h * (1 + c.h),
         ("the slope of {where} is out (1 + out)", "{where}の微分が out (1 + out) になっています"),
-        "dout * out * (1 + out)", "dout * out * (1 - out)", SIGMOID,
+        "dout * out * (1 + out)", "{slope}",
     ),
     Mistake(
         "slope of sigmoid", "gradient", "slope", lambda c: c.dh * c.h * (1 - c.h),
         ("the slope of {where} is that of sigmoid", "{where}の微分が sigmoid のものです"),
-        "dout * out * (1 - out)", "dout * (1 - out ** 2), or dout * (x > 0)",
+        "dout * out * (1 - out)", "{slope}",
     ),
     Mistake(
         "slope of tanh", "gradient", "slope", lambda c: c.dh * (1 - c.h**2),
         ("the slope of {where} is that of tanh", "{where}の微分が tanh のものです"),
-        "dout * (1 - out ** 2)", "dout * (1 - out) * out, or dout * (x > 0)",
+        "dout * (1 - out ** 2)", "{slope}",
     ),
     Mistake(
         "slope of relu", "gradient", "slope", lambda c: c.dh * (c.n > 0),
         ("the slope of {where} is that of ReLU", "{where}の微分が ReLU のものです"),
-        "dout * (x > 0)", "dout * (1 - out) * out, or dout * (1 - out ** 2)",
+        "dout * (x > 0)", "{slope}",
     ),
     Mistake(
         "slope constant", "gradient", "slope", lambda c, k: k * c.dh,
         ("the slope of {where} is {k} everywhere", "{where}の微分がどこでも {k} です"),
-        "k * dout", "dout * slope", starts=(0.25,), is_general=True,
+        "k * dout", "{slope}", starts=(0.25,), is_general=True,
     ),
     # what is returned
     Mistake(

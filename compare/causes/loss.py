@@ -251,6 +251,8 @@ LOSS = [
         ("the loss is the squared error of softmax, times {k}",
          "損失が softmax の二乗誤差(の {k} 倍)です"),
         "((y - t) ** 2).mean()", T_LOG_Y, book("4.2.1"), starts=(0.5,),
+        means={"1": ("the loss is the squared error of softmax", "損失が softmax の二乗誤差です",
+                     "((y - t) ** 2).sum()")},
     ),
     Mistake(
         "loss shifted", "loss", "loss", lambda c, k: c.right + k,
@@ -306,6 +308,8 @@ LOSS = [
         ("the weight decay in the loss takes {k} lambda |W|, not lambda / 2 W^2",
          "損失の荷重減衰が lambda / 2 W^2 ではなく {k} lambda |W| です"),
         "lambda * sum(abs(W))", "lambda / 2 * sum(W ** 2)", DECAY, starts=(1.0,),
+        means={"1": ("the weight decay in the loss takes lambda |W|, not lambda / 2 W^2",
+                     "損失の荷重減衰が lambda / 2 W^2 ではなく lambda |W| です")},
     ),
     Mistake(
         "penalty of the norm", "loss", "penalty",
@@ -313,6 +317,8 @@ LOSS = [
         ("the weight decay in the loss takes the norm of W, not its square (times {k} lambda)",
          "損失の荷重減衰がノルムの二乗ではなくノルムです({k} lambda 倍)"),
         "lambda / 2 * np.linalg.norm(W)", "lambda / 2 * np.sum(W ** 2)", DECAY, starts=(0.5,),
+        means={"1/2": ("the weight decay in the loss takes the norm of W, not its square",
+                       "損失の荷重減衰がノルムの二乗ではなくノルムです")},
     ),
     Mistake(
         "penalty of means", "loss", "penalty",
@@ -320,6 +326,8 @@ LOSS = [
         ("the weight decay in the loss takes the mean of W^2, not the sum (times {k} lambda)",
          "損失の荷重減衰が W^2 の和ではなく平均です({k} lambda 倍)"),
         "lambda / 2 * np.mean(W ** 2)", "lambda / 2 * np.sum(W ** 2)", DECAY, starts=(0.5,),
+        means={"1/2": ("the weight decay in the loss takes the mean of W^2, not the sum",
+                       "損失の荷重減衰が W^2 の和ではなく平均です")},
     ),
     Mistake(
         "penalty of the last layer", "loss", "penalty",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from compare.causes.case import Case, Mistakes
+from compare.causes.factor import factor
 from compare.causes.mistake import Mistake
 from compare.causes.replay import Float64, Planted, Replay
 
@@ -76,7 +77,7 @@ def variants(
     """Return the mistake with k as it may depend on batch and layer, and what k is called then; the
     likeliest first.
     """
-    c = Replay(case.given, (), gradients=False)
+    c = case.network(gradients=False)
     c.i = layer
     forms = {**FORMS, **(LAYER_FORMS if layers is None and layer else {})}
     if "decay" in mistake.key:
@@ -108,7 +109,7 @@ def _fitted(
 
     def at(number: float) -> Float64:
         planted = planted_with(mistake, layers, number)
-        run = Replay(case.given, (*before, planted), gradients=gradients).values()
+        run = case.network((*before, planted), gradients=gradients).values()
         return np.asarray(run[target], float)
 
     return fitted(at, np.asarray(case.actual[target], float), k)
@@ -177,13 +178,15 @@ def named(q: float, known: Mapping[str, float], dtype: DTypeLike) -> Number:
     fraction = Fraction(q).limit_denominator(1024)
     if abs(q - float(fraction)) <= tolerance * abs(q):
         return Number(float(fraction), str(fraction), 2)
-    return Number(q, f"{q:.6g}", 5)
+    return Number(q, factor(q), 5)
 
 
 def _joined(q: str, form: str) -> str:
     """Return 'C/B' of 'C' and '1/B', and the like."""
     if not form or q == "0":
         return q
+    if " " in q:
+        q = f"({q})"
     if q == "1":
         return form
     if q == "-1":

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.causes.case import Case, Mistakes
+from compare.causes.factor import between, times
 from compare.causes.mistake import Texts
 from compare.evaluation import layer_of, probe_of
 
@@ -57,8 +58,7 @@ def _in_parts(target: str, actual: Float64, expected: Float64) -> Iterator[Texts
         off = ~(d <= NEGLIGIBLE * np.nanmax(d))
         ratio = actual / expected
     if not d.ndim:
-        yield (f"{target} is {float(ratio):.6g} times what it should be",
-               f"{target} は正しい値の {float(ratio):.6g} 倍です")  # fmt: skip  # two languages
+        yield times(target, float(ratio))
         return
     of_rows, of_columns = _axes(target)
     if d.ndim == 2:
@@ -73,13 +73,7 @@ def _in_parts(target: str, actual: Float64, expected: Float64) -> Iterator[Texts
     finite = ratio[off & np.isfinite(ratio)]
     if finite.size:
         low, high = np.quantile(finite, [0.1, 0.9])
-        if f"{low:.3g}" == f"{high:.3g}":
-            yield (f"where it is off it is {low:.3g} times what it should be",
-                   f"ずれた要素は正しい値の {low:.3g} 倍です")  # fmt: skip  # two languages
-            return
-        yield (f"where it is off it is {low:.3g} to {high:.3g} times what it should be (the middle "
-               "80 %)", f"ずれた要素は正しい値の {low:.3g} 倍から {high:.3g} 倍です(中央の 80 %)"
-               )  # fmt: skip  # two languages
+        yield between(float(low), float(high))
 
 
 def _axes(target: str) -> tuple[Texts, Texts]:

@@ -1,0 +1,88 @@
+"""What a candidate is beside its mistakes: the conventions it follows, a network without biases."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from compare.causes.case import Case, Mistakes
+from compare.causes.mistake import Texts
+from compare.causes.replay import Float64, Planted, Replay
+from compare.conventions import Entry, catalogue
+
+
+def without_biases(c: Replay) -> dict[str, Float64]:
+    """Return the parameters, every bias 0."""
+    return {k: np.zeros_like(v) if k[0] == "b" and k[1:].isdigit() else v
+            for k, v in c.params.items()}  # fmt: skip  # an item, its source
+
+
+def untrained_biases(c: Replay) -> dict[str, Float64]:
+    """Return the gradients, those of every bias 0."""
+    return {k: np.zeros_like(v) if k[0] == "b" and k[1:].isdigit() else v
+            for k, v in c.grads.items()}  # fmt: skip  # an item, its source
+
+
+NO_BIASES: Mistakes = (Planted("params", without_biases), Planted("grads", untrained_biases))
+"""A network without biases, given some so that it has all parameters."""
+
+NO_BIASES_SAYS: Texts = (
+    "the network has no biases: what params holds is neither added in the forward pass nor has a "
+    "gradient",
+    "ネットワークにバイアスがありません(params のバイアスは順伝播で足されず、勾配も常に 0 です)",
+)
+
+
+def may_lack_biases(cases: Sequence[Case]) -> bool:
+    """Whether no bias has a gradient anywhere, and taking all of them out of the network makes less
+    off and nothing that was not.
+    """
+    gradients = [
+        value for case in cases for key, value in case.actual.items()
+        if key[0] == "b" and key[1:].isdigit()
+    ]  # fmt: skip  # what, where from
+    if not gradients or any(np.any(value) for value in gradients):
+        return False
+    return _explains(cases, (), cases, NO_BIASES)
+
+
+def follow(cases: Sequence[Case], mistakes: Mistakes) -> tuple[list[Case], list[str]]:
+    """Return the cases under the conventions that the candidate follows beside its mistakes, and
+    what these are called.
+
+    One is taken where the replay under it, with the mistakes in, makes some of what is off agree
+    and nothing else worse: as for a candidate without mistakes.
+    """
+    given = cases[0].given
+    batchnorm, dropout = "gamma1" in given.params, given.dropout is not None
+    entries = [*catalogue(batchnorm=batchnorm, dropout=dropout)]
+    found, here = list[str](), list(cases)
+    while entry := next((e for e in entries if _fits(here, mistakes, e)), None):
+        here = _under(here, entry)
+        found.append(entry.text)
+        entries = [e for e in entries if not e.change.keys() & entry.change.keys()]
+    return here, found
+
+
+def _fits(cases: Sequence[Case], mistakes: Mistakes, entry: Entry) -> bool:
+    """Whether the convention explains something; tried on one case before all."""
+    off = [case for case in cases if case.off(mistakes)]
+    first = max(off, key=lambda case: len(case.given.t), default=None)
+    if first is None or replace(first.given.convention, **entry.change) == first.given.convention:
+        return False
+    return all(
+        _explains(some, mistakes, _under(some, entry), mistakes) for some in ([first], cases)
+    )
+
+
+def _under(cases: Sequence[Case], entry: Entry) -> list[Case]:
+    return [case.under(replace(case.given.convention, **entry.change)) for case in cases]
+
+
+def _explains(
+    cases: Sequence[Case], before: Mistakes, meant: Sequence[Case], after: Mistakes
+) -> bool:
+    """Whether less is off with `after` in the cases as meant, and nothing that was not."""
+    was = {(case.where, name) for case in cases for name in case.off(before)}
+    still = {(case.where, name) for case in meant for name in case.off(after)}
+    return still < was
