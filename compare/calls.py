@@ -141,7 +141,7 @@ class Calls:
 
     def in_other_form(self, responses: list[Response], targets: str) -> Iterator[Response]:
         """Yield what it gives with targets in another form, where that is not the same."""
-        for name in dict.fromkeys(r.stimulus.name for r in responses):
+        for name in dict.fromkeys(r.stimulus.name for r in responses if not r.stimulus.is_stress):
             group = [r for r in responses if r.stimulus.name == name]
             first = group[0]
             stimulus = replace(first.stimulus, name=f"{name}, {targets}", targets=targets)

@@ -55,6 +55,8 @@ class Candidate:
         What it takes as `t`.
     after_loss : bool
         Whether its gradient goes back from the loss before it.
+    not_exercised : tuple of str
+        Other values of arguments of its constructor that would make another network.
     asked_after_loss : set of str
         The forms of targets with which that was seen, at a first call.
     """
@@ -78,6 +80,7 @@ class Candidate:
         self.asked_after_loss: set[str] = set()
         self.spoiled: list[str] = []
         self.not_judged = ""
+        self.not_exercised: tuple[str, ...] = ()
         self.output = "logits"  # what predict returns
 
     @property

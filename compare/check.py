@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compare.activations import KNOWN
+from compare.any_network import look_at_any
 from compare.candidate import LABELS, ONE_HOT, Candidate, Network
 from compare.containment import contained
 from compare.evaluation import layer_of
@@ -25,6 +26,7 @@ from compare.judgement import Verdict
 from compare.remote import RemoteCandidate
 from compare.report import Report
 from compare.stimuli import Stimulus
+from compare.switches import other_values
 from compare.threads import one_thread_each
 
 Array = NDArray[np.floating[Any]]
@@ -86,7 +88,13 @@ def check_network(
         `net` is no such network, an argument is not one of the above, or the network's first plain
         call fails.
     """
-    candidate = Candidate(net)
+    try:
+        candidate = Candidate(net)
+    except (TypeError, ValueError) as error:
+        with contained():
+            seen = look_at_any(net)
+        raise type(error)(f"{error}{f'. Seen all the same: {seen}' * bool(seen)}") from error
+    candidate.not_exercised = other_values(net)
     declared = _declared(candidate, activation, targets, weight_decay_lambda)
     _see_rule(init)
     own = candidate.read()

@@ -86,6 +86,10 @@ def _judged_network(path: Path, name: str | None, options: argparse.Namespace) -
                 )
             except (TypeError, ValueError) as error:
                 raise InputError(f"{path}: {error}") from error
+    except InputError as error:
+        if error.seen:
+            _say(error.seen)
+        raise
     finally:
         importing.join()
 

@@ -1,7 +1,7 @@
 """Weight decay under a name of its own, found in loss and gradient alike."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.conventions import catalogue
-from compare.evaluation import Convention
+from compare.evaluation import Convention, Evaluation
 from compare.judge import judge_values
 from compare.judgement import Verdict
 from compare.reference import Reference
 from compare.rules import Derived
 from compare.stimuli import Stimulus
 
-DIGITS = 6
-"""Of the decimal that lambda is taken for, where it is one."""
+DIGITS = range(1, 8)
+"""Of the decimal that lambda is taken for."""
+
+ROUND = range(1, 3)
+"""Digits that it has where only the loss shows it: a number of more fits any loss."""
 
 
 def found_decay(
@@ -26,11 +29,14 @@ def found_decay(
     reference_of: Callable[[float], Reference],
     convention: Convention,
     dtype: Any,
+    *,
+    is_numerical: bool = False,
 ) -> float:
     """Return lambda, where the gradient of a W has lambda W in it and the loss lambda / 2 sum W^2.
 
-    Both to rounding, the loss under whichever convention it follows. In one of the two alone it is
-    a mistake, and none is found: 0.
+    Both to rounding, the loss under whichever convention it follows; of numerical gradients, which
+    are the derivative of the loss, the loss alone. In one of the two it is a mistake, and none is
+    found: 0.
 
     Parameters
     ----------
@@ -44,48 +50,55 @@ def found_decay(
         Under which the forward pass is right.
     dtype
         Of the network.
+    is_numerical : bool
+        Whether the gradients are finite differences.
     """
     given = plain.params, plain.x, plain.t
-    e = reference_of(0.0).evaluate(*given, convention)
-    conventions = [
-        convention,
-        *(replace(convention, **entry.change) for entry in catalogue() if entry.probe == "loss"),
+
+    def is_right(names: list[str], decay: float, under: Convention) -> bool:
+        e = reference_of(decay).evaluate(*given, under, gradients=names != ["loss"])
+        judged = judge_values({n: actual[n] for n in names}, e, Derived(e, dtype), plain.name)
+        return all(j.verdict is Verdict.SAME for j in judged)
+
+    there = [
+        key
+        for key, W in plain.params.items()
+        if key[0] == "W" and key in actual and np.shape(actual[key]) == W.shape
     ]
-
-    def agrees(decay: float, names: list[str]) -> bool:
-        reference = reference_of(decay)
-        right = reference.evaluate(*given, convention)
-        judged = judge_values(
-            {name: actual[name] for name in names}, right, Derived(right, dtype), plain.name
-        )
-        return all(j.verdict is Verdict.SAME for j in judged) and any(
-            _loss_agrees(actual["loss"], reference, plain, other, dtype) for other in conventions
-        )
-
-    for name, W in plain.params.items():
-        if name[0] != "W" or name not in actual or np.shape(actual[name]) != W.shape:
+    for summed in (convention, replace(convention, mean=False)):
+        e = reference_of(0.0).evaluate(*given, summed)
+        if is_right(["loss"], 0.0, summed):
             continue
-        decay = _multiple(np.asarray(actual[name]) - e.grads[name], W)
-        if decay > 0 and not agrees(0.0, [name]) and agrees(decay, [name]):
-            return decay
+        others = [replace(summed, **entry.change) for entry in catalogue() if entry.probe == "loss"]
+        for decay in _candidates(actual, e, plain, there):
+            if not is_numerical and not any(is_right([key], decay, summed) for key in there):
+                continue
+            if any(is_right(["loss"], decay, other) for other in (summed, *others)):
+                return decay
     return 0.0
 
 
-def _multiple(added: NDArray[Any], W: NDArray[Any]) -> float:
-    """Return k of the k W that `added` is nearest to, as the decimal that is meant; 0 if none."""
+def multiple_of(W: NDArray[Any], added: NDArray[Any]) -> float:
+    """Return k of the k W that `added` is nearest to; 0 if none."""
     with np.errstate(all="ignore"):
         W = np.asarray(W, np.float64)
         k = float(np.vdot(added, W) / np.vdot(W, W))
-    if not math.isfinite(k):
-        return 0.0
-    short = float(f"{k:.{DIGITS}g}")
-    return short if math.isclose(short, k, rel_tol=10.0**-DIGITS) else k
+    return k if math.isfinite(k) else 0.0
 
 
-def _loss_agrees(
-    loss: float, reference: Reference, plain: Stimulus, convention: Convention, dtype: Any
-) -> bool:
-    given = plain.params, plain.x, plain.t
-    e = reference.evaluate(*given, convention, gradients=False)
-    (judged,) = judge_values({"loss": loss}, e, Derived(e, dtype), plain.name)
-    return judged.verdict is Verdict.SAME
+def _candidates(
+    actual: Mapping[str, Any], e: Evaluation, plain: Stimulus, weights: Iterable[str]
+) -> Iterator[float]:
+    """Yield what lambda may be, by each gradient and by the loss: decimals, the shortest first."""
+    squares = 0.0
+    for key in weights:
+        W = np.asarray(plain.params[key], np.float64)
+        squares += float(np.vdot(W, W))
+        k = multiple_of(W, actual[key] - e.grads[key])
+        yield from dict.fromkeys([*_decimals(k, DIGITS), *([k] if k > 0 else [])])
+    if squares:
+        yield from _decimals(2 * (actual["loss"] - e.loss) / squares, ROUND)
+
+
+def _decimals(k: float, digits: Iterable[int]) -> list[float]:
+    return [float(f"{k:.{n}g}") for n in digits] if k > 0 else []

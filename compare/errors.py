@@ -2,7 +2,12 @@
 
 
 class InputError(Exception):
-    """An option, a file or a combination cannot be used: one line, exit status 2."""
+    """An option, a file or a combination cannot be used: one line, exit status 2.
+
+    `seen` is what can be said of a network all the same.
+    """
+
+    seen = ""
 
 
 class NoNetworkError(InputError):

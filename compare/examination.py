@@ -24,7 +24,7 @@ from compare.gradient_check import look_at_gradients
 from compare.identification import Identification, Identity
 from compare.initialisation import init_text, judge_init, name_rule
 from compare.judge import judge_values
-from compare.judgement import Judgement, Verdict, first_failing, judge_fact, overall
+from compare.judgement import DIFFERENCES, Judgement, Verdict, first_failing, judge_fact, overall
 from compare.numerical import Numerical, judge_numerical, recognised
 from compare.reference import Extras, Reference
 from compare.report import Report
@@ -89,12 +89,13 @@ class Examination:
         self.calls.show(plain)
         self.forms = find_forms(self.candidate, plain, targets, first)
         self.candidate.see_normalization(plain.x, plain.t)
+        self.calls.show(plain)
         self.calls.settle(plain, self.forms.taken)
+        self._see_numerical()
         self.identification = Identification(self.calls, self._reference, plain)
         identities = self.identification.identities(activation)
         reports = []
         for identity in identities:
-            self.numerical = None
             reports.append(self._report(identity, search=self.explain or len(identities) > 1))
             if reports[-1].verdict is Verdict.SAME:
                 return reports[-1]
@@ -151,6 +152,7 @@ class Examination:
             not_judged=not_judged,
             diagnosis=diagnosis,
             scope=scope,
+            not_exercised=(*self.forms.not_exercised, *candidate.not_exercised),
             is_guess=identity.is_guess,
         )
 
@@ -175,24 +177,17 @@ class Examination:
 
         reference = references[None]
 
-        def recognised_now() -> tuple[list[Judgement], list[str]]:
-            judgements, names, convention = recognise(
-                judge,
-                self._epsilons(responses, reference),
-                self._shares(responses, reference),
-                start=replace(start, negative_slope=PYTORCH.negative_slope),
-                batchnorm=reference.extras.batchnorm,
-                dropout=reference.extras.dropout is not None,
-            )
-            self.convention = replace(convention, negative_slope=slope)
-            return judgements, names
-
-        judgements, names = recognised_now()
-        if any(j.fails and j.probe == "gradient" for j in judgements):
-            self._see_numerical()
-            if self.numerical:
-                judgements, names = recognised_now()
-                names = [*names, self.numerical.text]
+        judgements, names, convention = recognise(
+            judge,
+            self._epsilons(responses, reference),
+            self._shares(responses, reference),
+            start=replace(start, negative_slope=PYTORCH.negative_slope),
+            batchnorm=reference.extras.batchnorm,
+            dropout=reference.extras.dropout is not None,
+        )
+        self.convention = replace(convention, negative_slope=slope)
+        if self.numerical:
+            names.append(self.numerical.text)
         if self.weight_decay_lambda and self.is_decay_found:
             names.append(f"weight decay {self.weight_decay_lambda:g} in loss and gradient")
         return judgements, names
@@ -202,6 +197,7 @@ class Examination:
         self.is_decay_found = False
         if self.is_decay_declared or identity.is_guess or self.candidate.found.ratio is not None:
             return
+        self.calls.show(self.plain)
         x, t = self.plain.x, self.plain.t
         actual = {"loss": self.candidate.loss(x, t), **self.candidate.gradient(x, t)}
         decay = found_decay(
@@ -210,6 +206,7 @@ class Examination:
             lambda decay: self._reference(identity.activation, decay),
             convention,
             self.candidate.dtype,
+            is_numerical=self.numerical is not None,
         )
         self.weight_decay_lambda, self.is_decay_found = decay, decay > 0
 
@@ -218,22 +215,17 @@ class Examination:
         candidate, plain = self.candidate, self.plain
         if candidate.dtype != np.float64 or candidate.found.has_modes:
             return
-        self.calls.show(plain)
-        try:
-            grads = candidate.gradient(plain.x, plain.t)
-            loss = candidate.loss(plain.x, plain.t)
-            if all(grad.shape == plain.params[key].shape for key, grad in grads.items()):
-                self.numerical = recognised(candidate, plain, loss, grads)
-        except (Exception, SystemExit):  # on a stimulus, it will be a finding
-            return
-        finally:
-            candidate.write(plain.params)
+        grads = candidate.gradient(plain.x, plain.t)
+        loss = candidate.loss(plain.x, plain.t)
+        if all(grad.shape == plain.params[key].shape for key, grad in grads.items()):
+            self.numerical = recognised(candidate, plain, loss, grads)
+        candidate.write(plain.params)
 
     def _by_rows(self) -> list[Judgement]:
         if not (self.numerical and self.numerical.by_rows):
             return []
-        detail = "moves a whole row of W at once, in its finite differences"
-        return [judge_fact("gradient", "W", "all stimuli", False, detail)]
+        detail = "move a whole row of W at once, and not each of its elements"
+        return [judge_fact("gradient", DIFFERENCES, "all stimuli", False, detail)]
 
     def _unknown_part(
         self,

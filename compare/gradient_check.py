@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.candidate import Candidate
+from compare.causes.factor import factor
 from compare.rounding import slope_allowed
 from compare.stimuli import Stimulus
 
@@ -70,7 +71,7 @@ class Derivative:
         """'W2 (2 times it)', or 'W2 (off by 9e-01)'."""
         if self.factor is None:
             return f"{self.name} (off by {self.relative_error:.0e})"
-        return f"{self.name} ({named_factor(self.factor)} times it)"
+        return f"{self.name} ({factor(self.factor)} times it)"
 
 
 @dataclass(frozen=True)
@@ -160,15 +161,9 @@ def _with_factor(first: Derivative, second: Derivative) -> Derivative:
         return first
     simple = float(Fraction(k).limit_denominator(LARGEST))
     k = simple if abs(simple - k) <= error else k
-    if named_factor(k) == "1":
+    if f"{k:.3g}" == "1":  # which would read as nothing
         return first
     return Derivative(first.name, first.stated, first.measured, first.allowed, k)
-
-
-def named_factor(k: float) -> str:
-    """Return 1/7 rather than 0.142857 where it reads the same."""
-    fraction = Fraction(k).limit_denominator(LARGEST)
-    return str(fraction) if f"{float(fraction):.12g}" == f"{k:.12g}" else f"{k:.3g}"
 
 
 def look_at_gradients(candidate: Candidate, plain: Stimulus) -> GradientCheck:

@@ -30,12 +30,26 @@ def serve(
 
     from threadpoolctl import threadpool_limits
 
+    from compare.any_network import look_at_any
     from compare.candidate import Candidate
+    from compare.errors import InputError
     from compare.source import build, find_network
+    from compare.switches import not_exercised
 
     def make(module: ModuleType) -> tuple[Any, str]:
-        net, call = build(find_network(module, name, path), given, sizes)
-        return Candidate(net), call
+        cls = find_network(module, name, path)
+        net, call, used = build(cls, given, sizes)
+        try:
+            candidate = Candidate(net)
+            if isinstance(cls, type):
+                again = lambda changed: build(cls, {**used, **changed}, sizes)[0]  # noqa: E731
+                candidate.not_exercised = not_exercised(candidate, again, cls, used)
+            return candidate, call
+        except (TypeError, ValueError) as error:
+            refused = InputError(f"{path}: {type(net).__name__} is not taken: {error}")
+            look = look_at_any(net)
+            refused.seen = f"built {call}; {look}" if look else ""
+            raise refused from error
 
     loaded = _loaded(connection, path, make, definitions_only=definitions_only)
     if loaded is None:
@@ -45,6 +59,7 @@ def serve(
         "name": candidate.name,
         "sizes": candidate.sizes,
         "absent": candidate.absent,
+        "not_exercised": candidate.not_exercised,
         "dtype": str(candidate.dtype),
         "call": call,
         "remarks": remarks,
@@ -91,7 +106,7 @@ def serve_optimizer(
     def make(module: ModuleType) -> tuple[Any, str]:
         found = find_optimizer(module, name, path)
         own = _own(found, given)
-        made, call = build(found, own, SIZES, "--optimizer-arg")
+        made, call, _ = build(found, own, SIZES, "--optimizer-arg")
         said = {key: value for key, value in given.items() if key not in own}
         try:
             return check_optimizer(made, seed=seed, **said), call
@@ -147,9 +162,9 @@ def _loaded(
         watch.cancel()
         return (*make(module), source.remarks)
     except InputError as error:
-        connection.send(("refused", str(error), isinstance(error, NoNetworkError)))
+        connection.send(("refused", str(error), isinstance(error, NoNetworkError), error.seen))
     except (Exception, SystemExit) as error:
-        connection.send(("refused", f"{path}: {type(error).__name__}: {error}", False))
+        connection.send(("refused", f"{path}: {type(error).__name__}: {error}", False, ""))
     finally:
         watch.cancel()
     return None

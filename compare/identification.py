@@ -4,13 +4,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from compare.activations import BOOK, KNOWN
 from compare.calls import Calls
 from compare.conventions import VARIANCE_EPSILONS
+from compare.decay import multiple_of
 from compare.evaluation import PYTORCH, Convention, Mode
 from compare.judge import judge_values
 from compare.reference import Reference
@@ -23,7 +24,11 @@ SLOPES = (0.01, 0.2)
 FITS = 20
 """Steps of the search, which takes a few."""
 
-ReferenceOf = Callable[[str], Reference]
+
+class ReferenceOf(Protocol):
+    """Makes the reference of an activation, with a lambda or the declared one."""
+
+    def __call__(self, activation: str, decay: float | None = None) -> Reference: ...
 
 
 class Trial(NamedTuple):
@@ -87,6 +92,8 @@ class Identification:
     def __init__(self, calls: Calls, reference_of: ReferenceOf, plain: Stimulus) -> None:
         self.calls, self.candidate = calls, calls.candidate
         self.reference_of, self.plain = reference_of, plain
+        self.last = f"W{len(self.candidate.sizes) - 1}"
+        self.sees_end = bool(self.candidate.outputs(plain.x))
 
     def identities(self, declared: str | None) -> list[Identity]:
         """Return what the network may be, the likeliest first; set what loss and predict are.
@@ -133,6 +140,10 @@ class Identification:
                 given = plain.params, plain.x, plain.t
                 leaky = replace(convention, negative_slope=slope)
                 e = references[name].evaluate(*given, leaky, of_call)
+                if self.last in actual:  # the last weights' gradient may have weight decay in it
+                    added = actual[self.last] - e.grads[self.last]
+                    decay = max(0.0, multiple_of(plain.params[self.last], added))
+                    e = self.reference_of(name, decay).evaluate(*given, leaky, of_call)
                 rule = Derived(e, candidate.dtype)
                 inside = judge_values(inner, e, rule, plain.name)
                 right = next((i for i, j in enumerate(inside) if j.fails), len(inside))
@@ -179,15 +190,17 @@ class Identification:
 
     def _seen(self, *, training: bool) -> dict[str, Any]:
         """Return what predict gives, under all that it may be; where there is none, the loss, and
-        the last gradient of the biases, in which weight decay is not.
+        the gradient of the last weights, which tells the logits from loss and decay.
         """
         candidate, plain = self.candidate, self.plain
         predicted = candidate.outputs(plain.x, training=training).get("logits")
         if predicted is None:
             seen = {"loss": candidate.loss(plain.x, plain.t, training=training)}
             grads = {} if candidate.found.has_modes else candidate.gradient(plain.x, plain.t)
-            last = f"b{len(candidate.sizes) - 1}"
-            return seen | {key: grad for key, grad in grads.items() if key == last}
+            is_there = (
+                self.last in grads and grads[self.last].shape == plain.params[self.last].shape
+            )
+            return seen | ({self.last: grads[self.last]} if is_there else {})
         actual: dict[str, Any] = {"logits": predicted}
         if ((predicted >= 0) & (predicted <= 1)).all():
             actual["probabilities"] = predicted
@@ -201,9 +214,10 @@ class Identification:
         others = VARIANCE_EPSILONS if found.normalization else ()
         epsilons = (PYTORCH.variance_epsilon, *others)
         scalings = (True, False) if found.ratio is not None else (True,)
+        means = (True,) if self.sees_end else (True, False)
         return [
-            replace(PYTORCH, variance_epsilon=epsilon, inverted=inverted)
-            for epsilon, inverted in product(epsilons, scalings)
+            replace(PYTORCH, variance_epsilon=epsilon, inverted=inverted, mean=mean)
+            for epsilon, inverted, mean in product(epsilons, scalings, means)
         ]
 
     def convention_of(self, identity: Identity, drawn: Callable[[], Stimulus]) -> Convention:

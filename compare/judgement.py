@@ -28,6 +28,9 @@ EXIT = {Verdict.SAME: 0, Verdict.DIFFERENT: 1, Verdict.UNSTABLE: 1, Verdict.INCO
 ALL = "its size"
 """The part that an error is of, where it is of the whole."""
 
+DIFFERENCES = "differences"
+"""What gradients are called that are finite differences."""
+
 
 @dataclass(frozen=True)
 class Judgement:

@@ -16,7 +16,7 @@ from compare.candidate import Candidate
 from compare.evaluation import Convention
 from compare.judgement import Judgement, judge_elements
 from compare.reference import Reference
-from compare.rounding import SAFETY, quotient_allowed, unit_roundoff
+from compare.rounding import quotient_allowed, unit_roundoff
 from compare.rules import Derived
 from compare.stimuli import Stimulus
 
@@ -82,23 +82,23 @@ def recognised(
     candidate: Candidate, plain: Stimulus, loss: float, grads: Mapping[str, Array]
 ) -> Numerical | None:
     """Return which finite differences the gradients of a network are, if they are."""
-    for step in STEPS:
-        for central in (True, False):
-            found = Numerical(step, central)
-            if not all(_is_whole(grad, found.divisor, loss) for grad in grads.values()):
+    tried = [Numerical(step, central) for step in STEPS for central in (True, False)]
+    # Below a power of two the last place is half as large: a loss moved there has halves.
+    for last_place in (np.spacing(abs(loss)), np.spacing(abs(loss)) / 2):
+        for found in tried:
+            if not all(_is_whole(g, found.divisor / last_place) for g in grads.values()):
                 continue
-            for rows in (False, True):
-                by_rows = replace(found, by_rows=rows)
+            for by_rows in (found, replace(found, by_rows=True)):
                 if all(_repeats(candidate, plain, by_rows, key, grads[key]) for key in grads):
                     return by_rows
     return None
 
 
-def _is_whole(grad: Array, divisor: float, loss: float) -> bool:
-    """Whether all elements times the divisor are whole numbers of half the loss's last place."""
-    if not (np.isfinite(grad).all() and np.isfinite(loss) and loss):
+def _is_whole(grad: Array, factor: float) -> bool:
+    """Whether all elements times the factor are whole numbers."""
+    numbers = grad * factor
+    if not np.isfinite(numbers).all():
         return False
-    numbers = grad * (divisor / (np.spacing(abs(loss)) / 2))
     rounding = 4 * unit_roundoff(np.float64) * np.abs(numbers)  # of the quotient and the products
     return bool((rounding < WHOLE).all() and (abs(numbers - np.rint(numbers)) < WHOLE).all())
 
@@ -115,8 +115,8 @@ def _repeats(
             losses.append(candidate.loss(plain.x, plain.t))
         candidate.write({key: value})
         again = (losses[0] - losses[1]) / numerical.divisor
-        last = SAFETY * np.spacing(max(map(abs, losses))) / numerical.divisor
-        if not abs(again - grad[place]) <= last:
+        last_places = 2 * np.spacing(max(map(abs, losses))) / numerical.divisor  # one of each loss
+        if not abs(again - grad[place]) <= last_places:
             return False
     return True
 

@@ -48,13 +48,17 @@ class Extras:
 
 PLAIN = Extras()
 
+EXACT = 40.0
+"""From where softplus is taken for linear: exp(-40) is lost beside 40 in float64. From 20 on, which
+is PyTorch's default, 1e-10 of it is left out."""
+
 MODULES: dict[str, Callable[[Convention], nn.Module]] = {
     "leaky_relu": lambda c: nn.LeakyReLU(c.negative_slope),
     "elu": lambda _: nn.ELU(),
     "gelu": lambda _: nn.GELU(),
     "gelu_tanh": lambda _: nn.GELU(approximate="tanh"),
     "silu": lambda _: nn.SiLU(),
-    "softplus": lambda _: nn.Softplus(),
+    "softplus": lambda _: nn.Softplus(threshold=EXACT),
     "identity": lambda _: nn.Identity(),
 }
 """Activations that take the place of a ReLU of torch_ref, which has the book's."""

@@ -79,7 +79,7 @@ class RemoteCandidate(Candidate):
         self.remarks = [*remarks, *built["remarks"]]
         self.weight_decay_lambda = built["weight_decay_lambda"]
         self.params = built["params"]
-        self.absent = built["absent"]
+        self.absent, self.not_exercised = built["absent"], built["not_exercised"]
         self.targets, self.after_loss = LABELS, False
         self.asked_after_loss: set[str] = set()
         self.spoiled: list[str] = []
@@ -210,7 +210,9 @@ def _asked(
         answer = child.receive(limit)
     if answer[0] == "refused":
         child.close()
-        raise (NoNetworkError if answer[2] else InputError)(answer[1])
+        refused = (NoNetworkError if answer[2] else InputError)(answer[1])
+        refused.seen = answer[3]
+        raise refused
     return child, answer, remarks
 
 

@@ -44,6 +44,9 @@ class Report(Shown):
         Why it differs, where it does.
     scope : str
         Why nothing can be said of it, where it is another function than those that are known.
+    not_exercised : tuple of str
+        What of the network was never run: other arguments of its constructor, another form of
+        targets.
     is_guess : bool
         Whether its activation is supposed, since its forward pass is none that is known.
     """
@@ -61,6 +64,7 @@ class Report(Shown):
     accepted: tuple[str, ...] = ()
     diagnosis: Diagnosis | None = None
     scope: str = ""
+    not_exercised: tuple[str, ...] = ()
     is_guess: bool = False
 
     @property

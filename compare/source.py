@@ -277,8 +277,8 @@ def _offer(module: types.ModuleType) -> str:
 
 def build(
     cls: Any, given: Mapping[str, Any], sizes: Sequence[int], option: str = "--arg"
-) -> tuple[Any, str]:
-    """Return an instance and the call that made it.
+) -> tuple[Any, str, dict[str, Any]]:
+    """Return an instance, the call that made it, and its arguments.
 
     Arguments are filled by `given`, then by their names; of others without a default, the values
     that make a network are found by trying.
@@ -289,7 +289,7 @@ def build(
         An argument cannot be filled, or the constructor raises.
     """
     if not isinstance(cls, type):
-        return cls, f"{type(cls).__name__}, as it is"
+        return cls, f"{type(cls).__name__}, as it is", {}
     parameters = inspect.signature(cls).parameters
     unknown = sorted(set(given) - set(parameters))
     if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
@@ -316,7 +316,7 @@ def build(
             f"{cls.__name__}({_text(values)}): {type(error).__name__}: {error}; "
             f"other arguments can be given by {option} NAME=VALUE"
         ) from error
-    return net, f"{cls.__name__}({_text(values)})"
+    return net, f"{cls.__name__}({_text(values)})", values
 
 
 def _tried(

@@ -40,12 +40,13 @@ class Forms:
     @property
     def text(self) -> str:
         """What is to be said of it."""
-        said = f"targets as {self.taken}"
-        if self.beside:
-            return f"{said}, and as {self.beside}"
-        if self.apart:
-            return f"{said}; {self.apart} run, too, but give another loss: not judged"
-        return said
+        return f"targets as {self.taken}{f', and as {self.beside}' * bool(self.beside)}"
+
+    @property
+    def not_exercised(self) -> tuple[str, ...]:
+        """The form that runs and is not judged, as a report names it."""
+        said = f"targets as {self.apart} (which run, too, and give another loss)"
+        return (said,) if self.apart else ()
 
 
 def find_forms(
@@ -125,20 +126,22 @@ def _refused(
 
 
 def _alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether both say the same targets: in the loss, or in the direction of some gradient.
+    """Whether both say the same targets: in the loss, or in the direction of some gradient of a W.
 
-    Rounding and another function are told apart halfway between them, at sqrt(u).
+    Gradients by few classes have directions in common whatever the targets are: those of two are
+    opposite. Rounding and another function are told apart halfway between them, at sqrt(u).
     """
-    nearly = float(np.sqrt(np.finfo(np.float32).eps))
+    nearly = float(np.finfo(np.float32).eps)
     with np.errstate(all="ignore"):
         for key, value in one.items():
-            a, b = np.ravel(value), np.ravel(other[key])
+            a, b = np.asarray(value), np.asarray(other[key])
             size = float(np.linalg.norm(a) * np.linalg.norm(b))
             if a.shape != b.shape or not size:
                 continue
-            if a.size > 1 and abs(float(a @ b)) >= (1 - nearly**2) * size:
+            if key == "loss" and abs(float(a - b)) <= nearly * abs(float(a)):
                 return True
-            if a.size == 1 and abs(a[0] - b[0]) <= nearly**2 * abs(a[0]):
+            is_wide = a.ndim == 2 and min(a.shape) > 1
+            if is_wide and abs(float(np.vdot(a, b))) >= (1 - nearly) * size:
                 return True
     return False
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from compare.cause_wording import diagnosis_text, language
 from compare.causes.factor import factor
 from compare.evaluation import layer_of
-from compare.judgement import ALL, Judgement, Verdict
+from compare.judgement import ALL, DIFFERENCES, Judgement, Verdict
 from compare.limit_wording import limit_texts
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def report_text(
         lines += divergence_text(divergence, report.judgements, len(report.sizes) - 1)
     elif report.verdict is Verdict.SAME:
         lines += paragraph(agreement_text(report.judgements))
+        if report.not_exercised:
+            lines += paragraph(f"Not exercised: {', '.join(report.not_exercised)}.")
     else:
         lines += paragraph(report.scope) or _inconclusive_text(report.judgements)
     return with_table(lines)
@@ -158,6 +160,8 @@ def place_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -
             "data": "how the files are read and batches are taken from them",
             "purity": "operations that work in place on an argument",
         }[first.probe]
+    if first.name == DIFFERENCES:
+        return "the loop of the numerical gradient"
     if first.name == "call":
         return "what the network does with this batch: a first plain call had worked"
     if first.probe == "forward":

@@ -97,6 +97,13 @@ FACTS = [
         "rng.random(x.shape) < ratio", "rng.random(x.shape) > ratio", book("6.4.3"),
     ),
     Fact(
+        "gradient", "move a whole row", "numerical gradient by rows", "gradient",
+        ("the loop of the numerical gradient goes over the rows of W, and moves each as a whole: "
+         "the gradient of an element is the sum of its row's",
+         "数値微分のループが W の要素ではなく行を回っています(要素の勾配が行の和になります)"),
+        "for i in range(len(x))", "for i in np.ndindex(x.shape)", book("4.3.3"),
+    ),
+    Fact(
         "forward", "^raised", "raises", "forward",
         ("the network raises on a batch on which a plain one would not",
          "通常のバッチでは動くのに、このバッチで例外が出ます"),
