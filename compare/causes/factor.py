@@ -45,7 +45,7 @@ def times(name: str, k: float) -> Texts:
         return f"{name} has the wrong sign", f"{name} の符号が逆です"
     if k == 1:
         return "", ""
-    if " " in factor(k):
+    if f"{k:.3g}" == "1":
         return (
             f"{name} is off by {abs(k - 1):.0e} of what it should be",
             f"{name} は正しい値から {abs(k - 1):.0e} の割合だけずれています",
