@@ -332,8 +332,9 @@ def test_running_statistics_may_take_any_share_of_a_batch(share):
     assert any(f"running statistics take {share:.6g}" in text for text in report.conventions)
 
 
-def test_the_other_share_is_a_mistake():
-    kind = type("Kind", (Norm,), {"share": 0.9})
+@pytest.mark.parametrize(("share", "key"), [(0.9, "running share"), (0.19, "running twice")])
+def test_the_other_share_and_that_of_two_moves_are_mistakes(share, key):
+    kind = type("Kind", (Norm,), {"share": share})
     report, keys = causes(extended(normalization=kind)(use_dropout=False))
-    assert "running share" in keys
+    assert key in keys
     assert not any("running statistics take" in text for text in report.conventions)
