@@ -50,9 +50,9 @@ FORMS = {
 VARIANCE_EPSILONS = (1e-6, 1e-7, 1e-8, 1e-3, 1e-4, 1e-9, 1e-10, 1e-12)
 """What people add to a variance; the first is the book's 10e-7."""
 
-OTHER_WAY = 1 - PYTORCH.share
-"""What running statistics take of a batch where PyTorch's number is taken the other way: a mistake,
-and no convention."""
+MISTAKEN = (1 - PYTORCH.share, 1 - (1 - PYTORCH.share) ** 2)
+"""What running statistics take of a batch where PyTorch's number is taken the other way, or they
+move twice a step: mistakes, and no convention."""
 
 
 def catalogue(
@@ -106,7 +106,7 @@ def capped(loss: float, e: Evaluation) -> list[float]:
 
 def shares_taken(moves: Iterable[tuple[Float64, Float64, Float64]]) -> list[float]:
     """Return what running statistics may take of a batch: (after - before) / (new - before), as a
-    short decimal or as measured; nothing where they did not move that way, or as 1 minus PyTorch's.
+    short decimal or as measured; nothing where they did not move that way, or as by a mistake.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def shares_taken(moves: Iterable[tuple[Float64, Float64, Float64]]) -> list[floa
             step = new - before
             measured.append(float(np.vdot(after - before, step) / np.vdot(step, step)))
     share = float(np.median(measured)) if measured else 0.0
-    if not 0 < share < 1 or f"{share:.3g}" == f"{OTHER_WAY:.3g}":
+    if not 0 < share < 1 or f"{share:.3g}" in {f"{mistaken:.3g}" for mistaken in MISTAKEN}:
         return []
     return [*dict.fromkeys((*(float(f"{share:.{digits}g}") for digits in (1, 2, 3)), share))]
 

@@ -208,6 +208,28 @@ def test_a_convention_beside_a_mistake_is_no_second_cause(net, key, convention):
     assert f"beside     {beside[0][:20]}" in report.text(lang="en")
 
 
+class Unseen:
+    """A network of which only loss and gradient can be seen."""
+
+    def __init__(self, net):
+        self.net, self.params = net, net.params
+
+    def loss(self, x, t):
+        return self.net.loss(x, t)
+
+    def gradient(self, x, t):
+        return self.net.gradient(x, t)
+
+
+@pytest.mark.parametrize("net", [TurnedSign, SummedOverAll])
+def test_a_convention_beside_a_mistake_is_recognised_where_the_forward_pass_is_not_seen(net):
+    report, keys = causes(Unseen(net()))
+    assert len(keys) == 1, keys
+    assert "times" not in report.diagnosis.causes[0].finding[0], "one number fits one number"
+    assert report.diagnosis.is_repaired
+    assert len(report.diagnosis.beside) == 1
+
+
 def test_a_loss_that_alone_is_summed_is_a_mistake_beside_another():
     """Of loss and gradient both must follow a convention."""
 
@@ -310,8 +332,9 @@ def test_running_statistics_may_take_any_share_of_a_batch(share):
     assert any(f"running statistics take {share:.6g}" in text for text in report.conventions)
 
 
-def test_the_other_share_is_a_mistake():
-    kind = type("Kind", (Norm,), {"share": 0.9})
+@pytest.mark.parametrize(("share", "key"), [(0.9, "running share"), (0.19, "running twice")])
+def test_the_other_share_and_that_of_two_moves_are_mistakes(share, key):
+    kind = type("Kind", (Norm,), {"share": share})
     report, keys = causes(extended(normalization=kind)(use_dropout=False))
-    assert "running share" in keys
+    assert key in keys
     assert not any("running statistics take" in text for text in report.conventions)

@@ -154,6 +154,15 @@ def test_weights_that_are_all_one_number_or_not_finite_are_said_to_be():
     assert "one number in each layer" in name_rule(each)
 
 
+@pytest.mark.parametrize(
+    ("kind", "m4", "m6", "m8"), [(NORMAL, 3, 15, 105), (UNIFORM, 9 / 5, 27 / 7, 9)]
+)
+def test_the_variance_of_a_kurtosis_is_what_the_moments_give(kind, m4, m6, m8):
+    expected, variance = KURTOSES[kind]
+    assert expected == m4
+    assert f"{m8 - 4 * m4 * m6 + 4 * m4**3 - m4**2:.3g}" == f"{variance:.3g}"
+
+
 @pytest.mark.parametrize("kind", [NORMAL, UNIFORM])
 def test_the_error_of_a_kurtosis_is_that_of_samples(kind):
     rng = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import numpy as np
 from compare.causes.case import Case, Mistakes
 from compare.causes.mistake import Texts
 from compare.causes.replay import Float64, Planted, Replay
-from compare.conventions import Entry, catalogue
+from compare.conventions import EPSILONS, Entry, catalogue
 
 
 def without_biases(c: Replay) -> dict[str, Float64]:
@@ -31,6 +31,10 @@ NO_BIASES_SAYS: Texts = (
     "gradient",
     "ネットワークにバイアスがありません(params のバイアスは順伝播で足されず、勾配も常に 0 です)",
 )
+
+
+USUAL = ({"mean": False}, {"epsilon": EPSILONS[0], "form": "add", "epsilon_in_gradient": False})
+"""The conventions of loss and gradient that many networks follow: a sum, and the book's epsilon."""
 
 
 def may_lack_biases(cases: Sequence[Case]) -> bool:
@@ -58,7 +62,7 @@ def follow(cases: Sequence[Case], mistakes: Mistakes) -> tuple[list[Case], list[
     entries = [*catalogue(batchnorm=batchnorm, dropout=dropout)]
     found, here = list[str](), list(cases)
     while entry := next((e for e in entries if _fits(here, mistakes, e)), None):
-        here = _under(here, entry)
+        here = under(here, entry)
         found.append(entry.text)
         entries = [e for e in entries if not e.change.keys() & entry.change.keys()]
     return here, found
@@ -70,12 +74,11 @@ def _fits(cases: Sequence[Case], mistakes: Mistakes, entry: Entry) -> bool:
     first = max(off, key=lambda case: len(case.given.t), default=None)
     if first is None or replace(first.given.convention, **entry.change) == first.given.convention:
         return False
-    return all(
-        _explains(some, mistakes, _under(some, entry), mistakes) for some in ([first], cases)
-    )
+    return all(_explains(some, mistakes, under(some, entry), mistakes) for some in ([first], cases))
 
 
-def _under(cases: Sequence[Case], entry: Entry) -> list[Case]:
+def under(cases: Sequence[Case], entry: Entry) -> list[Case]:
+    """Return the cases where the network is meant to follow a convention."""
     return [case.under(replace(case.given.convention, **entry.change)) for case in cases]
 
 

@@ -45,7 +45,7 @@ def times(name: str, k: float) -> Texts:
         return f"{name} has the wrong sign", f"{name} の符号が逆です"
     if k == 1:
         return "", ""
-    if " " in factor(k):
+    if f"{k:.3g}" == "1":
         return (
             f"{name} is off by {abs(k - 1):.0e} of what it should be",
             f"{name} は正しい値から {abs(k - 1):.0e} の割合だけずれています",
@@ -64,7 +64,7 @@ def times(name: str, k: float) -> Texts:
 
 
 def between(low: float, high: float) -> Texts:
-    """Return that what is off is from `low` to `high` times what it should be."""
+    """Return that the elements that are off are from `low` to `high` times what they should be."""
     first, last = (f"{k or 0.0:.3g}" for k in (low, high))
     if max(abs(low), abs(high)) < NEARLY:
         return "where it is off it is 0", "ずれた要素は 0 です"

@@ -264,7 +264,7 @@ GRADIENT = [
         "decay in the gradient", "gradient", "decay", lambda c, k: k * c.W,
         ("{k} W is added to the gradient of W in {where}, another share than the loss says",
          "{where}の W の勾配に {k} W が足されていて、損失の荷重減衰と合いません"),
-        "dW + k * W", "dW + lambda * W", DECAY, starts=(0.0,),
+        "dW + k * W", "dW + lambda * W, lambda as in the loss", DECAY, starts=(0.0,),
         means={
             "0": ("the loss has weight decay and the gradient of {where} has none",
                   "荷重減衰が損失だけにあり、{where}の勾配にありません", "dW"),

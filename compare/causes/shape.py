@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.causes.case import Case, Mistakes
-from compare.causes.factor import between, times
+from compare.causes.factor import between, factor, times
 from compare.causes.mistake import Texts
 from compare.evaluation import layer_of, probe_of
 
@@ -41,8 +41,22 @@ def shape_of(cases: Sequence[Case], group: Sequence[Case], target: str, before: 
         shapes = f"{actual.shape}", f"{expected.shape}"
         return (*found, (f"{target} has shape {shapes[0]}, not {shapes[1]}",
                          f"{target} の形が {shapes[1]} ではなく {shapes[0]} です"))  # fmt: skip
+    if not actual.ndim and np.isfinite(actual):
+        return (*found, _of_numbers(target, group, before))
     found += _in_parts(target, actual, expected)
     return tuple(found)
+
+
+def _of_numbers(target: str, group: Sequence[Case], before: Mistakes) -> Texts:
+    """Return how a single number is off on all stimuli."""
+    ratios = [float(case.actual[target]) / float(case.replayed(before)[target]) for case in group]
+    low, high = min(ratios), max(ratios)
+    if factor(low) == factor(high):
+        return times(target, low)
+    return (
+        f"{target} is {factor(low)} to {factor(high)} times what it should be",
+        f"{target} は正しい値の {factor(low)} 倍から {factor(high)} 倍です",
+    )
 
 
 def _in_parts(target: str, actual: Float64, expected: Float64) -> Iterator[Texts]:
@@ -57,9 +71,6 @@ def _in_parts(target: str, actual: Float64, expected: Float64) -> Iterator[Texts
         d = np.abs(actual - expected)
         off = ~(d <= NEGLIGIBLE * np.nanmax(d))
         ratio = actual / expected
-    if not d.ndim:
-        yield times(target, float(ratio))
-        return
     of_rows, of_columns = _axes(target)
     if d.ndim == 2:
         yield from _which(off.any(axis=1), *of_rows)
