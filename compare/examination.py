@@ -65,6 +65,7 @@ class Examination:
     ) -> None:
         self.explain = explain
         self.candidate = candidate
+        candidate.output = "logits"  # until predict is found to return another thing
         self.is_decay_declared = weight_decay_lambda is not None
         self.weight_decay_lambda = weight_decay_lambda or 0.0
         self.stimuli = stimuli_of(candidate, rng)
