@@ -70,7 +70,7 @@ def found_decay(
         if is_right(["loss"], 0.0, summed):
             continue
         others = [replace(summed, **entry.change) for entry in catalogue() if entry.probe == "loss"]
-        for decay in _candidates(actual, e, plain, there):
+        for decay in (0.0, *_candidates(actual, e, plain, there)):
             if not is_numerical and not any(is_right([key], decay, summed) for key in there):
                 continue
             if any(is_right(["loss"], decay, other) for other in (summed, *others)):

@@ -169,14 +169,18 @@ class Identification:
         """
         seen = self._seen(training=False)
         reference = self.reference_of("leaky_relu")
-        mode = self.calls.mode(self.plain, training=False)
+        mode = self.calls.mode(self.plain, training=not self.sees_end)
+        form = self.last if self.last in seen else list(seen)[-1]
+        given = self.plain.params, self.plain.x, self.plain.t
 
         def residual(at: float) -> Any:
-            given = self.plain.params, self.plain.x, self.plain.t
             convention = replace(PYTORCH, negative_slope=at)
-            values = reference.evaluate(*given, convention, mode, gradients=False).values()
-            form = next((name for name in reversed(list(seen)) if name in values), "loss")
-            return np.ravel(np.asarray(values[form]) - np.asarray(seen[form]))
+            e = reference.evaluate(*given, convention, mode, gradients=form == self.last)
+            off = np.asarray(e.values()[form] - np.asarray(seen[form]))
+            if form == self.last:  # but for weight decay
+                W = self.plain.params[form]
+                off = off - multiple_of(W, off) * W
+            return np.ravel(off)
 
         h = math.sqrt(np.finfo(float).eps)
         with np.errstate(all="ignore"):

@@ -86,7 +86,7 @@ def find_forms(
     found = Forms(taken)
     if others:
         (other,) = others
-        if _alike(answers[taken], answers[other]):
+        if _alike(answers[taken], answers[other], candidate.sizes[-1]):
             found = Forms(taken, beside=other)
         else:
             distance = {form: _disagreement(candidate, plain, form) for form in answers}
@@ -125,25 +125,23 @@ def _refused(
     return refused
 
 
-def _alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether both say the same targets: in the loss, or in the direction of some gradient of a W.
+def _alike(one: dict[str, Any], other: dict[str, Any], classes: int) -> bool:
+    """Whether both say the same targets: in the loss, or in the direction of all gradients of W.
 
-    Gradients by few classes have directions in common whatever the targets are: those of two are
-    opposite. Rounding and another function are told apart halfway between them, at sqrt(u).
+    Of two classes the gradients by both logits are opposite whatever the targets are, and their
+    direction says little. Rounding and another function are told apart halfway between them, at sqrt(u).
     """
     nearly = float(np.finfo(np.float32).eps)
     with np.errstate(all="ignore"):
-        for key, value in one.items():
-            a, b = np.asarray(value), np.asarray(other[key])
-            size = float(np.linalg.norm(a) * np.linalg.norm(b))
-            if a.shape != b.shape or not size:
-                continue
-            if key == "loss" and abs(float(a - b)) <= nearly * abs(float(a)):
-                return True
-            is_wide = a.ndim == 2 and min(a.shape) > 1
-            if is_wide and abs(float(np.vdot(a, b))) >= (1 - nearly) * size:
-                return True
-    return False
+        if abs(float(one["loss"] - other["loss"])) <= nearly * abs(float(one["loss"])):
+            return True
+        if classes == 2:
+            return False
+        weights = [(np.ravel(one[key]), np.ravel(other[key])) for key in one if key[0] == "W"]
+        if any(a.shape != b.shape for a, b in weights):
+            return False
+        a, b = (np.concatenate(side) for side in zip(*weights, strict=True))
+        return abs(float(a @ b)) >= (1 - nearly) * float(np.linalg.norm(a) * np.linalg.norm(b)) > 0
 
 
 def _disagreement(candidate: Candidate, plain: Stimulus, form: str) -> float:
