@@ -39,12 +39,13 @@ class Bug(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What was found: the first divergence, and why."""
+    """What was found: the first divergence, and why; and all that was reported."""
 
     verdict: str
     first: Judgement | None
     diagnosis: Diagnosis | None
     text: str
+    report: Any = None
 
     @property
     def place(self) -> str:
@@ -111,7 +112,7 @@ def _network(bugs: tuple[Bug, ...], options: dict[str, Any], dtype: Any, explain
         else:
             net = scratch.MultiLayerNet(*sizes, rng=rng, dtype=dtype)
     report = check_network(net, explain=explain)
-    return Finding(report.verdict, report.first_divergence, report.diagnosis, report.text())
+    return Finding(report.verdict, report.first_divergence, report.diagnosis, report.text(), report)
 
 
 FORMS = ("decoupled", "decay_biases", "lr_inside", "eps_hat", "eps_inside")
@@ -134,7 +135,7 @@ def _optimizer(
         optimizer = getattr(scratch, name)(lr=0.01, weight_decay=decay, **given)
         numbers = {"lr": 0.01, "weight_decay": decay, **DECLARED[name]}
         report = check_optimizer(optimizer, name.lower(), dtype=dtype, explain=explain, **numbers)
-    return Finding(report.verdict, report.first_divergence, report.diagnosis, str(report))
+    return Finding(report.verdict, report.first_divergence, report.diagnosis, str(report), report)
 
 
 def _run(bugs: tuple[Bug, ...], options: dict[str, Any], dtype: Any) -> Finding:
@@ -161,7 +162,7 @@ def _run(bugs: tuple[Bug, ...], options: dict[str, Any], dtype: Any) -> Finding:
         report = collect(asked, data, [trial], {})
         (init,) = report.inits
         return Finding(
-            str(init.verdict), first_failing(init.failing), init.diagnosis, report.text()
+            str(init.verdict), first_failing(init.failing), init.diagnosis, report.text(), init
         )
 
 
@@ -180,4 +181,4 @@ def judged_compact(bug: Any, dtype: Any = np.float64, explain: bool = True) -> F
     report = check_network(
         net, activation=bug.activation, weight_decay_lambda=bug.decay or None, explain=explain
     )
-    return Finding(report.verdict, report.first_divergence, report.diagnosis, report.text())
+    return Finding(report.verdict, report.first_divergence, report.diagnosis, report.text(), report)
