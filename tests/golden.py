@@ -100,11 +100,21 @@ def computed(key: str) -> dict[str, Any]:
 
 def differences(key: str, golden: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return what changed of an item, a line for each part."""
+    was, found = flat(golden), flat(now)
     return [
-        f"{key}: {part} was {golden.get(part)!r}, is {now.get(part)!r}"
-        for part in dict.fromkeys([*golden, *now])
-        if golden.get(part) != now.get(part)
+        f"{key}: {part} was {was.get(part)!r}, is {found.get(part)!r}"
+        for part in dict.fromkeys([*was, *found])
+        if was.get(part) != found.get(part)
     ]
+
+
+def flat(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record without dicts in it: {"off": {"loss": ...}} as {"off loss": ...}."""
+    parts = {}
+    for part, value in record.items():
+        inside = value if isinstance(value, dict) else {}
+        parts |= {f"{part} {name}": v for name, v in inside.items()} or {part: value}
+    return parts
 
 
 def main() -> None:
