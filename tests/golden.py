@@ -16,7 +16,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from compare.judgement import Judgement, Verdict
+from compare.rounding import unit_roundoff
 from compare.threads import one_thread_each
 from golden_items import ITEMS
 from planted_bugs.planting import Finding
@@ -39,7 +42,7 @@ def kept(finding: Finding) -> dict[str, Any]:
     if first:
         record["first"] = f"{first.quantity}, {first.where}"
         record["off"] = {
-            j.quantity: f"{j.relative_error:.1e}"
+            j.quantity: size(j.relative_error)
             for j in all_judged
             if j.fails and j.where == first.where and not is_rounding(j)
         }
@@ -51,6 +54,11 @@ def kept(finding: Finding) -> dict[str, Any]:
         ]
         record["proved"] = f"{why.values} values on {why.places}" if why.is_repaired else "nothing"
     return record
+
+
+def size(error: float) -> str:
+    """Return an error to two digits; what is rounding of float32 has none that last."""
+    return f"{error:.1e}" if error > unit_roundoff(np.float32) else "rounding of float32"
 
 
 def is_rounding(judged: Judgement) -> bool:
