@@ -12,9 +12,9 @@ from compare.environment import environment
 from compare.threads import one_thread_each
 from planted_bugs import expected
 from planted_bugs.blind import BLIND, STRANGE
+from planted_bugs.judging import Finding, judged, judged_compact
 from planted_bugs.layered import LAYERED
 from planted_bugs.pairs import PAIRS
-from planted_bugs.planting import Finding, judged, judged_compact
 from planted_bugs.updates import UPDATES
 from tasks import Task
 

@@ -71,14 +71,14 @@ def mistakes(title: str, dtype: str) -> Iterator[bool]:
     """Yield of each planted mistake whether it is seen; none that are no mistake in this dtype."""
     kind: Any = DTYPES[dtype]
     for bug in test_optimizers.BUGS:
-        form = test_optimizers.FORMS[bug.form]
+        form = test_optimizers.FORMS[bug.options["form"]]
         about = "weight decay" if form.weight_decay else NAMES[form.name]
         if about == title and not (bug.name == "lr in float32" and dtype == "float32"):
             yield test_optimizers.seen(bug, kind) is not None
-    for name, old, new in test_optimizer_check.MISTAKES:
-        mine = NAMES[test_optimizer_check.RIGHT[name][0]] == title
-        if mine and not ("np.float32" in new and dtype == "float32"):
-            report = test_optimizer_check.judged(name, old, new, kind)
+    for bug in test_optimizer_check.MISTAKES:
+        mine = NAMES[test_optimizer_check.RIGHT[bug.within][0]] == title
+        if mine and not ("np.float32" in bug.new and dtype == "float32"):
+            report = test_optimizer_check.judged(bug, kind)
             yield report.verdict is not Verdict.SAME
     if title == "weight decay":
         from bugs import BUGS

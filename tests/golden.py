@@ -22,7 +22,7 @@ from compare.judgement import Judgement, Verdict
 from compare.rounding import unit_roundoff
 from compare.threads import one_thread_each
 from golden_items import ITEMS
-from planted_bugs.planting import Finding
+from planted_bugs.judging import Finding
 
 GOLDEN = Path(__file__).with_name("golden") / "reports.json"
 CHANGE = (

@@ -17,11 +17,12 @@ from compare.options import parse_options
 from compare.run import experiment
 from compare.run_report import collect
 from planted_bugs.blind import BLIND, STRANGE
+from planted_bugs.judging import Finding, judged, judged_compact
 from planted_bugs.layered import LAYERED
 from planted_bugs.pairs import PAIRS
-from planted_bugs.planting import Finding, judged, judged_compact
 from planted_bugs.updates import UPDATES
-from scratch import MultiLayerNet, MultiLayerNetExtend
+from planting import Bug, wrong_network
+from scratch import MultiLayerNetExtend
 
 DTYPES = {"float64": np.float64, "float32": np.float32}
 Items = dict[str, Callable[[], Finding]]
@@ -127,10 +128,10 @@ def right_runs() -> Items:
 def wrong_layers() -> Items:
     """Return networks of scratch in which a layer is wrong."""
 
-    def found(bug: Any) -> Finding:
-        net = MultiLayerNet(11, [13, 13, 6], 5, bug.activation, rng=np.random.default_rng(1))
-        bug.plant(net)
-        return of_report(check_network(net))
+    def found(bug: Bug) -> Finding:
+        return of_report(
+            check_network(wrong_network(bug, 11, [13, 13, 6], 5, rng=np.random.default_rng(1)))
+        )
 
     return {f"layer/{bug.name}": lambda bug=bug: found(bug) for bug in planted.BUGS}
 
