@@ -23,12 +23,10 @@ test-all: .venv/test
 	$(BIN)/python -m pytest -m "slow or not slow"
 
 calibrate: .venv/test
-	$(BIN)/python tests/calibrate.py
+	$(BIN)/python tests/measure.py calibrate $(ARGS)
 
 power: .venv/test
-	$(BIN)/python tests/power.py
-	$(BIN)/python tests/chapter.py
-	$(BIN)/python tests/causes.py
+	$(BIN)/python tests/measure.py power chapter causes $(ARGS)
 
 setup: .venv/test
 

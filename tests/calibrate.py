@@ -7,7 +7,6 @@ result is kept in calibration.json with the environment; a test holds the factor
 against it.
 """
 
-import argparse
 import json
 import math
 import sys
@@ -17,24 +16,33 @@ import numpy as np
 
 import sweep
 from compare.environment import environment
+from tasks import KERNELS, Task
 
-RESULT = Path(__file__).with_name("calibration.json")
+OUT = Path(__file__).with_name("calibration.json")
+RUNS = 72
 MARGIN = 2.0
 """Of a factor over the worst that was measured: what an implementation that nobody thought of may
 exceed the known ones by. Leaving out each known one in turn shows what that is."""
 
 
-def worst_of(first: int, last: int) -> dict[str, dict[str, float]]:
-    """Return the worst ratio by implementation and statistic, over runs with these seeds."""
-    worst: dict[str, dict[str, float]] = {}
-    for seed in range(first, last):
-        kind = sweep.implementation_of(seed)
-        run = sweep.training_run if seed // len(sweep.IMPLEMENTATIONS) % 2 else sweep.battery_run
-        here = worst.setdefault(kind.__name__, {})
-        for case in run(seed, kind, np.float32):
-            for _, statistic, ratio in sweep.statistics(case):
-                here[statistic] = max(here.get(statistic, 0.0), ratio)
-    return worst
+def tasks(runs: int) -> list[Task]:
+    """Return a task for each run; each kernel has seeds of its own."""
+    return [
+        Task(f"calibrate/{kernel}/{i}", "calibrate.worst_of", (number * runs + i,), kernel)
+        for number, kernel in enumerate(KERNELS)
+        for i in range(runs)
+    ]
+
+
+def worst_of(seed: int) -> dict[str, dict[str, float]]:
+    """Return the worst ratio of a run by statistic, below the name of its implementation."""
+    kind = sweep.implementation_of(seed)
+    run = sweep.training_run if seed // len(sweep.IMPLEMENTATIONS) % 2 else sweep.battery_run
+    worst: dict[str, float] = {}
+    for case in run(seed, kind, np.float32):
+        for _, statistic, ratio in sweep.statistics(case):
+            worst[statistic] = max(worst.get(statistic, 0.0), ratio)
+    return {kind.__name__: worst}
 
 
 def merged(parts: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
@@ -54,17 +62,16 @@ def factors_of(worst: dict[str, dict[str, float]]) -> dict[str, float]:
     return {k: math.ceil(MARGIN * max(r[k] for r in worst.values())) for k in sorted(kinds)}
 
 
-def main() -> None:
-    """Measure, leave one out in turn, write and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--runs", type=int, default=72, help="with each kernel")
-    runs = parser.parse_args().runs
-    parts = sweep.on_each_kernel("calibrate.worst_of", runs, 0)
-    ran = {kernel: part for kernel, part in parts.items() if part}
+def document(results: dict[str, dict[str, dict[str, float]]]) -> str:
+    """Return calibration.json; print it as a table, each left out in turn."""
+    ran: dict[str, dict[str, dict[str, float]]] = {}
+    for kernel in KERNELS:
+        if parts := [r for key, r in results.items() if key.split("/")[1] == kernel]:
+            ran[kernel] = merged(parts)
     worst = merged(list(ran.values()))
     factors = factors_of(worst)
     print(f"{'worst error / noise':<36}" + "".join(f"{kind:>11}" for kind in factors))
-    for kernel in parts.keys() - ran.keys():
+    for kernel in KERNELS.keys() - ran.keys():
         print(f"{kernel:<36}  not run: this processor cannot")
     for kernel, part in ran.items():
         over = {kind: max(r[kind] for r in part.values()) for kind in factors}
@@ -79,10 +86,12 @@ def main() -> None:
         f"{'left out: worst share of the factor':<36}"
         + "".join(f"{v:>11.2f}" for v in share.values())
     )
-    RESULT.write_text(
+    if max(share.values()) > 1:
+        sys.exit("an implementation that was left out is beyond the factors of the others")
+    return (
         json.dumps(
             {
-                "runs": runs * len(ran), "kernels": [*ran], "margin": MARGIN, "factors": factors,
+                "runs": len(results), "kernels": [*ran], "margin": MARGIN, "factors": factors,
                 "worst_of_all": {kind: max(r[kind] for r in worst.values()) for kind in factors},
                 "worst": worst, "left_out": share,
                 "environment": {k: v for k, v in environment().items() if k != "platform"},
@@ -90,9 +99,3 @@ def main() -> None:
             indent=1,
         ) + "\n"
     )  # fmt: skip  # a record
-    if max(share.values()) > 1:
-        sys.exit("an implementation that was left out is beyond the factors of the others")
-
-
-if __name__ == "__main__":
-    main()

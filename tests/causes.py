@@ -1,7 +1,6 @@
 """make power: which causes are named of the bugs in tests/planted_bugs. Writes docs/causes.md."""
 
 import math
-import multiprocessing
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,10 +12,11 @@ from compare.environment import environment
 from compare.threads import one_thread_each
 from planted_bugs import expected
 from planted_bugs.blind import BLIND, STRANGE
+from planted_bugs.judging import Finding, judged, judged_compact
 from planted_bugs.layered import LAYERED
 from planted_bugs.pairs import PAIRS
-from planted_bugs.planting import Finding, judged, judged_compact
 from planted_bugs.updates import UPDATES
+from tasks import Task
 
 OUT = Path(__file__).parents[1] / "docs" / "causes.md"
 DTYPES = {"float64": np.float64, "float32": np.float32}
@@ -68,19 +68,20 @@ def part_of(table: str, name: str) -> str:
     return next(by_word, place)
 
 
-def measured(job: Job) -> Row:
+def measured(*of_job: Any) -> dict[str, Any]:
     """Plant, judge, and hold what is said against what must be said."""
-    dtype = DTYPES[job.dtype]
+    table, names, dtype_name = of_job
+    job, dtype = Job(table, tuple(names), dtype_name), DTYPES[dtype_name]
     with one_thread_each():
         if job.table == "PAIRS":
             found = judged(*(LAYER[name] for name in job.names), dtype=dtype)
-            return row(job, found, [expected.LAYERED[name] for name in job.names])
+            return row(job, found, [expected.LAYERED[name] for name in job.names])._asdict()
         (name,) = job.names
         if job.table == "COMPACT":
             found = judged_compact(next(b for b in bugs.BUGS if b.name == name), dtype)
         else:
             found = judged(next(b for b in SETS[job.table] if b.name == name), dtype=dtype)
-    return row(job, found, [getattr(expected, job.table)[name]])
+    return row(job, found, [getattr(expected, job.table)[name]])._asdict()
 
 
 def row(job: Job, found: Finding, wanted: list[tuple[str, tuple[str, ...]]]) -> Row:
@@ -118,6 +119,20 @@ def jobs() -> list[Job]:
     return found
 
 
+RUNS = 0
+"""Nothing is drawn at random."""
+
+
+def key_of(job: Job) -> str:
+    """Return the key of a task: causes/float64/PAIRS/one mistake + another."""
+    return f"causes/{job.dtype}/{job.table}/{' + '.join(job.names)}"
+
+
+def tasks(_: int) -> list[Task]:
+    """Return a task for each job."""
+    return [Task(key_of(job), "causes.measured", tuple(job)) for job in jobs()]
+
+
 def share(rows: Iterable[Row], field: str) -> str:
     """Return '12' of what holds, with the share if it is not all."""
     rows = list(rows)
@@ -144,10 +159,9 @@ def table(groups: dict[str, list[Row]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def main() -> None:
-    """Measure everything and write the document."""
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        rows = pool.map(measured, jobs(), chunksize=8)
+def document(results: dict[str, dict[str, Any]]) -> str:
+    """Return docs/causes.md; print what was missed, or called something else with certainty."""
+    rows = [Row(**results[key_of(job)] | {"job": job}) for job in jobs()]
     text = [HEAD]
     for dtype in DTYPES:
         here = [r for r in rows if r.job.dtype == dtype]
@@ -176,10 +190,10 @@ def main() -> None:
         )  # fmt: skip  # a text
     e = environment()
     text.append(f"Measured with Python {e['python']}, numpy {e['numpy']}, torch {e['torch']}.")
-    OUT.write_text("\n\n".join(text) + "\n", encoding="utf-8")
     for r in rows:
         if r.false_certainty or not r.detected:
             print(r)
+    return "\n\n".join(text) + "\n"
 
 
 def _list(rows: Iterable[Row]) -> str:
@@ -200,6 +214,3 @@ found and what must be said.
 - blind: by a writer who had seen neither the catalogue nor any list of mistakes. When they were
   first tried, 33 of the 45 were named first and two were called something else with certainty;
   after that the catalogue and the search were mended by what they showed."""
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,6 @@ planted mistakes in them are seen, and how often correct code is called wrong.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,10 @@ from compare.options import parse_options
 from compare.run import experiment
 from compare.run_report import collect
 from compare.threads import one_thread_each
-from power import found, measured_with, row
+from detection import found
+from power import measured_with, row
 from sweep import digits_data
+from tasks import Task
 from test_run_bugs import run
 
 OUT = Path(__file__).parents[1] / "docs" / "chapter.md"
@@ -70,14 +71,14 @@ def mistakes(title: str, dtype: str) -> Iterator[bool]:
     """Yield of each planted mistake whether it is seen; none that are no mistake in this dtype."""
     kind: Any = DTYPES[dtype]
     for bug in test_optimizers.BUGS:
-        form = test_optimizers.FORMS[bug.form]
+        form = test_optimizers.FORMS[bug.options["form"]]
         about = "weight decay" if form.weight_decay else NAMES[form.name]
         if about == title and not (bug.name == "lr in float32" and dtype == "float32"):
             yield test_optimizers.seen(bug, kind) is not None
-    for name, old, new in test_optimizer_check.MISTAKES:
-        mine = NAMES[test_optimizer_check.RIGHT[name][0]] == title
-        if mine and not ("np.float32" in new and dtype == "float32"):
-            report = test_optimizer_check.judged(name, old, new, kind)
+    for bug in test_optimizer_check.MISTAKES:
+        mine = NAMES[test_optimizer_check.RIGHT[bug.within][0]] == title
+        if mine and not ("np.float32" in bug.new and dtype == "float32"):
+            report = test_optimizer_check.judged(bug, kind)
             yield report.verdict is not Verdict.SAME
     if title == "weight decay":
         from bugs import BUGS
@@ -104,67 +105,69 @@ def mistakes(title: str, dtype: str) -> Iterator[bool]:
             yield test_run_extend.seen(plant, (*extras, "--dtype", dtype)) is not None
 
 
-def alarms(title: str, dtype: str) -> tuple[int, int]:
-    """Return in how many runs of correct code something is called wrong, and the judged steps."""
-    wrong = steps = 0
+def alarm(title: str, dtype: str, seed: int) -> list[int]:
+    """Return whether something is called wrong in a run of correct code, and the judged steps."""
+    rng = np.random.default_rng([seed, [*ROWS].index(title), dtype == "float32"])
+    hidden = rng.integers(2, 60, size=rng.integers(1, 5))
     with one_thread_each():
-        for seed in range(RUNS):
-            rng = np.random.default_rng([seed, [*ROWS].index(title), dtype == "float32"])
-            hidden = rng.integers(2, 60, size=rng.integers(1, 5))
-            report = run(
-                "--seed", str(seed), "--dtype", dtype, "--judge", "every",
-                "--hidden", *map(str, hidden), "--batch-size", str(rng.choice([2, 7, 32, 100])),
-                "--activation", str(rng.choice(["relu", "sigmoid", "tanh"])),
-                "--init", str(rng.choice(["he", "xavier", "0.01", "1"])),
-                "--lr", str(10 ** rng.uniform(-3, -0.5)),
-                "--weight-decay", str(rng.choice([0, 0.01])),
-                "--optimizer", str(rng.choice([*NAMES])),
-                *ROWS[title],  # which override what is drawn
-                data=digits_data(dtype),
-            )  # fmt: skip  # a command line
-            (init,) = report.inits
-            wrong += first_failing(init.failing) is not None
-            steps += len(init.points)
-    return wrong, steps
+        report = run(
+            "--seed", str(seed), "--dtype", dtype, "--judge", "every",
+            "--hidden", *map(str, hidden), "--batch-size", str(rng.choice([2, 7, 32, 100])),
+            "--activation", str(rng.choice(["relu", "sigmoid", "tanh"])),
+            "--init", str(rng.choice(["he", "xavier", "0.01", "1"])),
+            "--lr", str(10 ** rng.uniform(-3, -0.5)),
+            "--weight-decay", str(rng.choice([0, 0.01])),
+            "--optimizer", str(rng.choice([*NAMES])),
+            *ROWS[title],  # which override what is drawn
+            data=digits_data(dtype),
+        )  # fmt: skip  # a command line
+    (init,) = report.inits
+    return [int(first_failing(init.failing) is not None), len(init.points)]
 
 
-def of_dtype(title: str, dtype: str) -> list[str]:
+def seen_of(title: str, dtype: str) -> list[bool]:
+    """Return of each planted mistake whether it is seen."""
+    with one_thread_each():
+        return [*mistakes(title, dtype)]
+
+
+def tasks(runs: int) -> list[Task]:
+    """Return what is to be measured."""
+    both = [(title, dtype) for title in ROWS for dtype in DTYPES]
+    return [
+        *(Task(f"chapter/errors/{title}", "chapter.errors", (title,)) for title in ROWS),
+        *(Task(f"chapter/mistakes/{t}/{d}", "chapter.seen_of", (t, d)) for t, d in both),
+        *(
+            Task(f"chapter/alarms/{t}/{d}/{seed}", "chapter.alarm", (t, d, seed))
+            for t, d in both
+            for seed in range(runs)
+        ),
+    ]
+
+
+def of_dtype(results: dict[str, Any], title: str, dtype: str) -> list[str]:
     """Return the cells of mistakes and false alarms."""
-    with one_thread_each():
-        seen = [*mistakes(title, dtype)]
-    wrong, steps = alarms(title, dtype)
+    seen = results[f"chapter/mistakes/{title}/{dtype}"]
+    start = f"chapter/alarms/{title}/{dtype}/"
+    runs = [value for key, value in results.items() if key.startswith(start)]
+    wrong, steps = (sum(column) for column in zip(*runs, strict=True))
     planted = f"{sum(seen)} of {len(seen)}" if seen else "in the rows above"
-    return [planted, f"{wrong} of {RUNS} ({steps:,} steps)"]
+    return [planted, f"{wrong} of {len(runs)} ({steps:,} steps)"]
 
 
-def main() -> None:
-    """Measure, write and print."""
-    with ProcessPoolExecutor(max_workers=2) as pool:
-        measured = [pool.submit(errors, title) for title in ROWS]
-        judged = {
-            (title, dtype): pool.submit(of_dtype, title, dtype)
-            for title in ROWS
-            for dtype in DTYPES
-        }
-        first = [row([t, *m.result()]) for t, m in zip(ROWS, measured, strict=True)]
-        second = [
-            row([t, *(cell for dtype in DTYPES for cell in judged[t, dtype].result())])
-            for t in ROWS
-        ]
+def document(results: dict[str, Any]) -> str:
+    """Return docs/chapter.md."""
+    first = [row([t, *results[f"chapter/errors/{t}"]]) for t in ROWS]
+    second = [row([t, *(c for d in DTYPES for c in of_dtype(results, t, d))]) for t in ROWS]
     head = ["", "worst gradient error", "worst update", "worst of what is remembered"]
     seen = [
         "",
         *(f"{what}, {dtype}" for dtype in DTYPES for what in ("mistakes seen", "false alarms")),
     ]
     lines = [
-        "# The chapter around the experiment", "", *__doc__.splitlines()[2:], "",
+        "# The chapter around the experiment", "", *(__doc__ or "").splitlines()[2:], "",
         "## scratch against torch, 500 steps", "", row(head), row(["---"] * len(head)), *first, "",
         "## What is seen, and what is called wrong", "", row(seen), row(["---"] * len(seen)),
         *second, "", f"Measured with {measured_with()}.", "",
     ]  # fmt: skip  # a page
-    OUT.write_text("\n".join(lines), encoding="utf-8")
-    print("\n".join(lines))
-
-
-if __name__ == "__main__":
-    main()
+    return "\n".join(lines)

@@ -12,12 +12,8 @@ measured to be off (tests/calibration.json), in units of the noise there. The pl
 is called off first is what changes first.
 """
 
-import functools
-import json
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,213 +21,135 @@ import numpy as np
 import torch
 
 import sweep
-from bugs import BUGS, Bug, network
+from bugs import BUGS
 from compare.environment import environment
-from compare.evaluation import Evaluation
 from compare.judge import judge_values
-from compare.judgement import first_failing
-from compare.optimiser import Optimiser
 from compare.reference import Reference
 from compare.rounding import MEASURED
-from compare.rules import Measured, rule_of
-from compare.stimuli import Stimuli, Stimulus, without_kink_rows
 from compare.threads import one_thread_each
-from compare.updates import Update, judge_update
-from correct import Plain
+from detection import CHANGES, DTYPES, OURS, flagged, found, in_dtype, places, smallest, smallest_lr
 from others import OTHERS
-from sweep import Case, answers
+from tasks import KERNELS, Task
 
 OUT = Path(__file__).parents[1] / "docs" / "power.md"
-CALIBRATION = Path(__file__).with_name("calibration.json")
-DTYPES = {"float64": np.float64, "float32": np.float32}
 STRENGTHS = {
     "float64": (1.0, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12),
     "float32": (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
 }
-SMALL = (11, 13, 13, 17, 5)
-TRAINED = (784, 50, 30, 10)
-RUNS = 84
-OURS = "netparity"
+RUNS, FIRST_SEED = 84, 500_000
+BY_NAME = {bug.name: bug for bug in BUGS}
+LR = "learning rate, by the update"
+Results = dict[str, Any]
 
 
-def flagged(rule: str, case: Case, actual: dict[str, Any], same_dtype: dict[str, Any]) -> str:
-    """Return the first quantity that `rule` calls off, or nothing."""
-    if rule == OURS:
-        first = first_failing(judge_values(actual, case.e, case.rule, case.where))
-        return first.name if first else ""
-    for name in case.e.values():
-        if name in actual and not OTHERS[rule](name, np.asarray(actual[name]), same_dtype[name]):
-            return name
-    return ""
-
-
-def in_dtype(twin: Reference, e: Evaluation, dtype: Any) -> dict[str, Any]:
-    """Return what PyTorch computes in the candidate's dtype: the other tools' reference."""
-    values = twin.evaluate(e.params, e.x, e.t).values()
-    return {name: np.asarray(value, dtype) for name, value in values.items()}
-
-
-# 1. false alarms
-
-
-def alarms(first: int, last: int) -> dict[str, Any]:
-    """Return alarms and steps over runs of correct networks, by rule; the worst of ours."""
-    counts: dict[str, Any] = {"runs": last - first, "steps": 0, "worst": 0.0}
-    counts |= dict.fromkeys((OURS, *OTHERS), 0)
-    for seed in range(first, last):
-        dtype = (np.float64, np.float32)[seed // len(sweep.IMPLEMENTATIONS) % 2]
-        seen: set[str] = set()
-        twin = None
-        for case in sweep.training_run(seed, sweep.implementation_of(seed), dtype):
-            counts["steps"] += 1
-            shapes = [value.shape[0] for key, value in case.e.params.items() if key[0] == "W"]
-            sizes = (*shapes, case.e.z[-1].shape[1])
-            twin = twin or Reference(
-                sizes,
-                case.e.activation,
-                case.e.weight_decay_lambda,
-                dtype=getattr(torch, np.dtype(dtype).name),
-            )
-            same_dtype = in_dtype(twin, case.e, dtype)
-            seen |= {r for r in (OURS, *OTHERS) if flagged(r, case, case.actual, same_dtype)}
-            judged = judge_values(case.actual, case.e, case.rule, case.where)
-            counts["worst"] = max([counts["worst"], *(j.score for j in judged)])
-        for rule in seen:
-            counts[rule] += 1
-    return counts
-
-
-# 2. planted bugs
-
-
-@dataclass
-class Place:
-    """A state and a batch: what is right there, and how far rounding scatters it."""
-
-    case: Case
-    same_dtype: dict[str, Any]
-    measured: Measured
-    arguments: tuple[Any, Any, Any]
-
-    @property
-    def right(self) -> dict[str, Any]:
-        """What correct code gives."""
-        return self.case.actual
-
-    def shares(self, changed: dict[str, Any]) -> dict[str, float]:
-        """Return by how much of its noise each value was changed; inf where it is not finite."""
-        with np.errstate(over="ignore"):
-            return {
-                name: next(iter(self.measured.scores(name, changed[name] - np.float64(r)))).ratio
-                if np.isfinite(changed[name]).all() else math.inf
-                for name, r in self.right.items()
-            }  # fmt: skip  # a value, or inf
-
-
-@functools.cache
-def places(activation: str, decay: float, dtype_name: str) -> list[Place]:
-    """Return where bugs are looked for: the stimuli of a small network, and a trained one."""
-    dtype, found = DTYPES[dtype_name], []
-    for sizes, states in ((SMALL, small_states), (TRAINED, trained_state)):
-        reference = Reference(sizes, activation, decay)
-        twin = Reference(sizes, activation, decay, dtype=getattr(torch, dtype_name))
-        for where, params, x, t in states(reference, dtype):
-            e = reference.evaluate(params, x, t)
-            right = answers(network(None, params, activation, decay), x, t)
-            case = Case(where, right, e, rule_of(reference, dtype)(e))
-            found.append(Place(case, in_dtype(twin, e, dtype), Measured(e, twin), (params, x, t)))
-    return found
-
-
-def small_states(reference: Reference, dtype: Any) -> Iterator[tuple[str, Any, Any, Any]]:
-    """Yield the stimuli of `netparity check`, without those of stress."""
-    for drawn in Stimuli(SMALL, np.dtype(dtype), np.random.default_rng(0)).battery(reference):
-        stimulus = None if drawn.is_stress else without_kink_rows(drawn, reference)
-        if stimulus:
-            yield stimulus.name, stimulus.params, stimulus.x, stimulus.t
-
-
-def trained_state(reference: Reference, dtype: Any) -> Iterator[tuple[str, Any, Any, Any]]:
-    """Yield a batch of digits at a network that has trained on 30 others."""
-    rng = np.random.default_rng(1)
-    x, t = sweep.digits()
-    net = Plain(TRAINED, reference.activation, rng=rng)
-    for _ in range(30):
-        rows = rng.integers(len(x), size=32)
-        for key, grad in net.gradient(x[rows], t[rows]).items():
-            net.params[key] -= 0.1 * grad
-    params = {key: value.astype(dtype) for key, value in net.params.items()}
-    rows = rng.integers(len(x), size=30)
-    stimulus = Stimulus("trained", params, x[rows].astype(dtype), t[rows])
-    kept = without_kink_rows(stimulus, reference)
-    if kept:
-        yield kept.name, kept.params, kept.x, kept.t
-
-
-def diluted(right: dict[str, Any], wrong: dict[str, Any], strength: float) -> dict[str, Any]:
-    """Return right + strength (wrong - right), in the dtype of `right`."""
-    mixed = {}
-    for name, value in right.items():
-        r, w = np.asarray(value), np.asarray(wrong[name])
-        changed = (1 - strength) * r.astype(float) + strength * w.astype(float)
-        mixed[name] = w if strength == 1 else changed.astype(r.dtype)
-    return mixed
-
-
-def found(
-    bug: Bug, dtype: str, strengths: Sequence[float]
-) -> Iterator[tuple[float, dict[str, bool], set[str]]]:
-    """Yield each strength at which the bug is visible; what sees it, and whether at the right
-    place; and which statistics do.
-    """
-    floor = json.loads(CALIBRATION.read_text())["worst_of_all"]["norm"]
-    everywhere = [
-        (p, answers(network(bug, p.arguments[0], bug.activation, bug.decay), *p.arguments[1:]))
-        for p in places(bug.activation, bug.decay, dtype)
+def tasks(runs: int) -> list[Task]:
+    """Return what is to be measured; each kernel has seeds of its own."""
+    alarms = [
+        Task(
+            f"power/alarms/{kernel}/{i}", "power.alarms", (FIRST_SEED + number * runs + i,), kernel
+        )
+        for number, kernel in enumerate(KERNELS)
+        for i in range(runs)
     ]
-    for strength in strengths:
-        seen: dict[str, bool] = {}
-        kinds: set[str] = set()
-        visible = False
-        for place, wrong in everywhere:
-            actual = diluted(place.right, wrong, strength)
-            shares = place.shares(actual)
-            first = next((n for n in place.case.e.values() if shares.get(n, 0) > floor), "")
-            visible |= bool(first)
-            for rule in (OURS, *OTHERS):
-                if rule not in seen and (at := flagged(rule, place.case, actual, place.same_dtype)):
-                    seen[rule] = at == first
-            if dtype == "float32":
-                kinds |= kinds_beyond(place, actual)
-        if visible:
-            yield strength, seen, kinds
+    bugs = [
+        Task(f"power/bugs/{dtype}/{name}", "power.seen", (name, dtype))
+        for dtype in DTYPES
+        for name in BY_NAME
+    ]
+    smallest_of = [
+        Task(f"power/smallest/{name}", "power.smallest_of", (name,)) for name in (*CHANGES, LR)
+    ]
+    return [*alarms, *bugs, *smallest_of]
 
 
-def kinds_beyond(place: Place, actual: dict[str, Any]) -> set[str]:
-    """Return the statistics of measured noise that call something off."""
-    return {
-        score.statistic
-        for name, h in place.case.e.values().items()
-        if name in actual and np.isfinite(actual[name]).all()
-        for score in place.measured.scores(name, np.asarray(actual[name], float) - h)
-        if score.ratio > MEASURED[score.kind]
-    }
+# the tasks
 
 
-def bug_table(dtype: str) -> tuple[list[str], dict[str, list[str]]]:
+def alarms(seed: int) -> Results:
+    """Return which rules call something off in a run of a correct network; the worst of ours."""
+    dtype = (np.float64, np.float32)[seed // len(sweep.IMPLEMENTATIONS) % 2]
+    seen: set[str] = set()
+    twin, steps, worst = None, 0, 0.0
+    for case in sweep.training_run(seed, sweep.implementation_of(seed), dtype):
+        steps += 1
+        shapes = [value.shape[0] for key, value in case.e.params.items() if key[0] == "W"]
+        sizes = (*shapes, case.e.z[-1].shape[1])
+        twin = twin or Reference(
+            sizes,
+            case.e.activation,
+            case.e.weight_decay_lambda,
+            dtype=getattr(torch, np.dtype(dtype).name),
+        )
+        same_dtype = in_dtype(twin, case.e, dtype)
+        seen |= {r for r in (OURS, *OTHERS) if flagged(r, case, case.actual, same_dtype)}
+        judged = judge_values(case.actual, case.e, case.rule, case.where)
+        worst = max([worst, *(j.score for j in judged)])
+    return {"alarms": sorted(seen), "steps": steps, "worst": worst}
+
+
+def seen(name: str, dtype: str) -> list[Any]:
+    """Return each strength at which a bug is visible: who sees it, and at the right place; how."""
+    with one_thread_each():
+        return [
+            [strength, by_rule, sorted(kinds)]
+            for strength, by_rule, kinds in found(BY_NAME[name], dtype, STRENGTHS[dtype])
+        ]
+
+
+def smallest_of(name: str) -> list[str]:
+    """Return cells: the smallest change that is seen, ours and assert_close, in both dtypes."""
+    cells = []
+    with one_thread_each():
+        for dtype in DTYPES:
+            if name == LR:
+                cells += [f"{smallest_lr(DTYPES[dtype]):.0e}", ""]
+                continue
+            place = places("relu", 0.0, dtype)[-1]
+            for rule in (OURS, "assert_close"):
+                cells.append(f"{smallest(place, rule, CHANGES[name]):.0e}")
+    return cells
+
+
+# the document
+
+
+def row(cells: Iterable[Any]) -> str:
+    """Return a row of a Markdown table."""
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def alarm_table(results: Results) -> list[str]:
+    """Return rows: runs of correct networks in which each rule calls something off."""
+    found = {key: value for key, value in results.items() if key.startswith("power/alarms/")}
+    runs, steps = len(found), sum(value["steps"] for value in found.values())
+    kernels = {key.split("/")[2] for key in found}
+    rows = [
+        f"{runs} runs of correct networks, {steps:,} judged steps, {len(kernels)} kernels. At most "
+        f"{max(value['worst'] for value in found.values()):.2f} of what is allowed was reached. "
+        f"Without an alarm in {runs}, the rate is below {300 / runs:.1f} % a run (95 %).",
+        "",
+        row(["", "runs with a false alarm"]),
+        row(["---", "--:"]),
+    ]
+    for rule in (OURS, *OTHERS):
+        rows.append(row([rule, sum(rule in value["alarms"] for value in found.values())]))
+    return rows
+
+
+def bug_table(results: Results, dtype: str) -> tuple[list[str], dict[str, list[str]]]:
     """Return rows of the table of planted bugs, and the bugs that one statistic alone sees."""
     total, seen = Counter[float](), Counter[tuple[str, float]]()
     right, alone = Counter[str](), dict[str, list[str]]()
-    for bug in BUGS:
-        for strength, by_rule, kinds in found(bug, dtype, STRENGTHS[dtype]):
+    for name in BY_NAME:
+        for strength, by_rule, kinds in results[f"power/bugs/{dtype}/{name}"]:
             total[strength] += 1
             for rule, placed in by_rule.items():
                 seen[rule, strength] += 1
                 right[rule] += placed
             if len(kinds) == 1:
-                alone.setdefault(next(iter(kinds)), []).append(f"{bug.name} x {strength:g}")
+                alone.setdefault(kinds[0], []).append(f"{name} x {strength:g}")
             if kinds and all(kind.startswith("along ") for kind in kinds):
-                alone.setdefault("direction", []).append(f"{bug.name} x {strength:g}")
+                alone.setdefault("direction", []).append(f"{name} x {strength:g}")
     head = ["", *(f"x {strength:g}" for strength in STRENGTHS[dtype]), "all", "place right"]
     rows = [row(head), row(["---", *["--:"] * (len(head) - 1)])]
     rows.append(row(["visible", *(total[s] for s in STRENGTHS[dtype]), total.total(), ""]))
@@ -242,110 +160,11 @@ def bug_table(dtype: str) -> tuple[list[str], dict[str, list[str]]]:
     return rows, alone
 
 
-# 3. the smallest change
-
-
-def smallest_table() -> list[str]:
+def smallest_table(results: Results) -> list[str]:
     """Return rows: the smallest change that is seen, ours and assert_close, in both dtypes."""
     rows = [row(["changed", *(f"{r}, {d}" for d in DTYPES for r in (OURS, "assert_close"))])]
     rows.append(row(["---", *["--:"] * 4]))
-    for name, change in CHANGES.items():
-        cells = []
-        for dtype in DTYPES:
-            place = places("relu", 0.0, dtype)[-1]
-            for rule in (OURS, "assert_close"):
-                cells.append(f"{smallest(place, rule, change):.0e}")
-        rows.append(row([name, *cells]))
-    cells = []
-    for dtype in DTYPES.values():
-        cells += [f"{smallest_lr(dtype):.0e}", ""]
-    return [*rows, row(["learning rate, by the update", *cells])]
-
-
-def scaled(values: dict[str, Any], name: str, epsilon: float, index: Any = ...) -> dict[str, Any]:
-    """Return `values` with one of them, or a part of it, times 1 + epsilon."""
-    value = np.array(values[name])
-    value[index] = (value[index].astype(float) * (1 + epsilon)).astype(value.dtype)
-    return {**values, name: value}
-
-
-def all_scaled(values: dict[str, Any], epsilon: float) -> dict[str, Any]:
-    """Return `values` with every gradient times 1 + epsilon."""
-    for name in [name for name in values if name[0] in "Wb"]:
-        values = scaled(values, name, epsilon)
-    return values
-
-
-def typical(value: Any) -> tuple[int, ...]:
-    """Return the index of the element of the median magnitude of those that are not 0."""
-    sizes = np.abs(value)
-    middle = np.median(sizes[sizes > 0])
-    return tuple(int(i) for i in np.unravel_index(np.argmin(np.abs(sizes - middle)), value.shape))
-
-
-CHANGES: dict[str, Callable[[dict[str, Any], float], dict[str, Any]]] = {
-    "all gradients": all_scaled,
-    "one weight's gradient": lambda v, s: scaled(v, "W2", s),
-    "one column of it": lambda v, s: scaled(v, "W2", s, (slice(None), 3)),
-    "one typical element of it": lambda v, s: scaled(v, "W2", s, typical(v["W2"])),
-    "one bias's gradient": lambda v, s: scaled(v, "b2", s),
-    "the loss": lambda v, s: scaled(v, "loss", s),
-}
-
-
-def smallest(
-    place: Place, rule: str, change: Callable[[dict[str, Any], float], dict[str, Any]]
-) -> float:
-    """Return the smallest of 1, 2, 5 x 10^-k from which on every change is seen."""
-    least = math.inf
-    for size in GRID:
-        changed = change(place.right, size)
-        if not flagged(rule, place.case, changed, place.same_dtype):
-            break
-        least = size
-    return least
-
-
-def smallest_lr(dtype: Any) -> float:
-    """Return the smallest change of the learning rate that the update shows."""
-    rng = np.random.default_rng(0)
-    before = {"W1": rng.standard_normal((50, 30)).astype(dtype)}
-    grads = {"W1": rng.standard_normal((50, 30)).astype(dtype)}
-    least = math.inf
-    for size in GRID:
-        after = {"W1": before["W1"] - np.asarray(0.1 * (1 + size), dtype) * grads["W1"]}
-        if not first_failing(judge_update(Optimiser("sgd", 0.1), Update(before, grads, after), "")):
-            break
-        least = size
-    return least
-
-
-GRID = [m * 10.0**-k for k in range(1, 17) for m in (5, 2, 1)]
-
-
-# the report
-
-
-def row(cells: Iterable[Any]) -> str:
-    """Return a row of a Markdown table."""
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-
-def alarm_table() -> list[str]:
-    """Return rows: runs of correct networks in which each rule calls something off."""
-    parts = [part for part in sweep.on_each_kernel("power.alarms", RUNS, 500_000).values() if part]
-    runs, steps = (sum(part[key] for part in parts) for key in ("runs", "steps"))
-    rows = [
-        f"{runs} runs of correct networks, {steps:,} judged steps, {len(parts)} kernels. At most "
-        f"{max(part['worst'] for part in parts):.2f} of what is allowed was reached. Without an "
-        f"alarm in {runs}, the rate is below {300 / runs:.1f} % a run (95 %).",
-        "",
-        row(["", "runs with a false alarm"]),
-        row(["---", "--:"]),
-    ]
-    for rule in (OURS, *OTHERS):
-        rows.append(row([rule, sum(part[rule] for part in parts)]))
-    return rows
+    return rows + [row([name, *results[f"power/smallest/{name}"]]) for name in (*CHANGES, LR)]
 
 
 def measured_with() -> str:
@@ -357,26 +176,18 @@ def measured_with() -> str:
     return f"Python {e['python']}, numpy {e['numpy']} ({blas}), torch {e['torch']} on the CPU"
 
 
-def main() -> None:
-    """Measure, write and print."""
-    lines = ["# What is seen, and what is not", "", *__doc__.splitlines()[4:], ""]
-    lines += ["## False alarms", "", *alarm_table(), ""]
-    with one_thread_each():
-        for dtype in DTYPES:
-            rows, alone = bug_table(dtype)
-            lines += [f"## {len(BUGS)} planted bugs, {dtype}", "", *rows, ""]
-            if dtype == "float32":
-                lines += ["## What each statistic of measured noise sees alone", ""]
-                for kind in MEASURED:
-                    bugs = alone.get(kind, [])
-                    lines += [f"- {kind}: {len(bugs)}" + f" ({'; '.join(bugs[:6])})" * bool(bugs)]
-                lines.append("")
-        lines += ["## The smallest change that is seen", "", *smallest_table(), ""]
-    lines += [f"Measured with {measured_with()}.", ""]
-    text = "\n".join(lines)
-    OUT.write_text(text, encoding="utf-8")
-    print(text)
-
-
-if __name__ == "__main__":
-    main()
+def document(results: Results) -> str:
+    """Return docs/power.md."""
+    lines = ["# What is seen, and what is not", "", *(__doc__ or "").splitlines()[4:], ""]
+    lines += ["## False alarms", "", *alarm_table(results), ""]
+    for dtype in DTYPES:
+        rows, alone = bug_table(results, dtype)
+        lines += [f"## {len(BUGS)} planted bugs, {dtype}", "", *rows, ""]
+        if dtype == "float32":
+            lines += ["## What each statistic of measured noise sees alone", ""]
+            for kind in MEASURED:
+                bugs = alone.get(kind, [])
+                lines += [f"- {kind}: {len(bugs)}" + f" ({'; '.join(bugs[:6])})" * bool(bugs)]
+            lines.append("")
+    lines += ["## The smallest change that is seen", "", *smallest_table(results), ""]
+    return "\n".join([*lines, f"Measured with {measured_with()}.", ""])

@@ -5,16 +5,9 @@ dtype of its own, trained on the embedded digits; each step is one Case, judged 
 """
 
 import functools
-import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,15 +24,6 @@ BATCHES = (1, 7, 32, 128)
 LR = 0.1
 STEPS = 34
 INITS = {"0.01": lambda n: 0.01, "xavier": lambda n: (1 / n) ** 0.5, "he": lambda n: (2 / n) ** 0.5}
-
-KERNELS = {
-    "default": {},
-    "OpenBLAS Prescott, MKL plain": {"OPENBLAS_CORETYPE": "Prescott", "MKL_CBWR": "COMPATIBLE"},
-    "OpenBLAS Haswell, MKL AVX2": {"OPENBLAS_CORETYPE": "Haswell", "MKL_CBWR": "AVX2"},
-    "OpenBLAS SkylakeX, MKL AVX512": {"OPENBLAS_CORETYPE": "SkylakeX", "MKL_CBWR": "AVX512"},
-    "two threads": {"OPENBLAS_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"},
-}  # fmt: skip  # a kernel a line
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @dataclass
@@ -134,32 +118,3 @@ def statistics(case: Case) -> Iterator[tuple[str, str, float]]:
 def implementation_of(seed: int) -> type[Plain]:
     """Return one of the implementations, in turn."""
     return IMPLEMENTATIONS[seed % len(IMPLEMENTATIONS)]
-
-
-def on_each_kernel(function: str, runs: int, first: int) -> dict[str, Any]:
-    """Return what `module.function(first, last)` gives, as JSON, with each kernel that runs here.
-
-    Each has a process of its own, two at a time, since libraries choose their kernel once; each has
-    seeds of its own. A processor that lacks the instructions ends the process by a signal.
-    """
-    module, name = function.split(".")
-    folder = Path(__file__).parent
-    program = (
-        f"import json, sys; sys.path[:0] = {[str(folder.parent), str(folder)]}; "
-        f"import {module}; print(json.dumps({module}.{name}(*map(int, sys.argv[1:]))))"
-    )
-
-    def measure(number: int, kernel: str) -> Any:
-        start = first + number * runs
-        done = subprocess.run(
-            [sys.executable, "-c", program, str(start), str(start + runs)],
-            env={**os.environ, **ONE_THREAD, **KERNELS[kernel]},
-            stdout=subprocess.PIPE, check=False,
-        )  # fmt: skip  # what, how
-        if done.returncode == -signal.SIGILL:
-            return None
-        done.check_returncode()
-        return json.loads(done.stdout)
-
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        return dict(zip(KERNELS, pool.map(measure, range(len(KERNELS)), KERNELS), strict=True))

@@ -19,9 +19,9 @@ from compare.stimuli import Stimuli, evaluated
 from correct import IMPLEMENTATIONS, random_network
 from planted_bugs import expected
 from planted_bugs.blind import BLIND, STRANGE
+from planted_bugs.judging import judged, judged_compact
 from planted_bugs.layered import LAYERED
 from planted_bugs.pairs import PAIRS
-from planted_bugs.planting import judged, judged_compact
 from planted_bugs.updates import UPDATES
 from scratch import MultiLayerNet, SoftmaxWithLoss
 

@@ -16,6 +16,7 @@ from compare.judgement import Verdict
 from correct import IMPLEMENTATIONS, random_network
 from my_network import TwoLayerNet
 from planted import BUGS
+from planting import wrong_network
 from scratch import Affine, MultiLayerNet, Relu, Sigmoid, SoftmaxWithLoss
 
 SIZES = (11, [13, 13, 6], 5)  # a square layer, and no batch of as many rows as classes
@@ -25,11 +26,14 @@ def net(activation="relu", sizes=SIZES, dtype=np.float64, **options):
     return MultiLayerNet(*sizes, activation, rng=np.random.default_rng(1), dtype=dtype, **options)
 
 
+def wrong_net(name):
+    (bug,) = (bug for bug in BUGS if bug.name == name)
+    return wrong_network(bug, *SIZES, rng=np.random.default_rng(1))
+
+
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
 def test_planted_bug_is_seen_and_placed(bug):
-    network = net(bug.activation)
-    bug.plant(network)
-    report = check_network(network, explain=False)
+    report = check_network(wrong_net(bug.name), explain=False)
     first = report.first_divergence
     assert report.verdict is Verdict.DIFFERENT
     assert (first.probe, first.name) == (bug.probe, bug.quantity)
@@ -198,8 +202,8 @@ def test_two_conventions_at_once():
 
 
 def test_a_convention_does_not_hide_a_bug():
-    network = with_last(BookLoss)
-    BUGS[15].plant(network)  # mean in db
+    network = wrong_net("B03 mean in db")
+    network.last_layer = BookLoss()
     report = check_network(network)
     assert report.conventions == ("log(y + 1e-7) in the loss as in the book",)
     assert report.first_divergence.name == "b4"
@@ -409,15 +413,13 @@ def test_assert_parity_returns_or_raises_the_report():
     assert_parity(net())
     with pytest.raises(AssertionError, match=r"log.y . 1e-7. in the loss"):
         assert_parity(with_last(BookLoss), strict=True)
-    wrong = net()
-    BUGS[13].plant(wrong)
+    wrong = wrong_net("B01 not divided by B")
     with pytest.raises(AssertionError, match="First divergence: gradient W4"):
         assert_parity(wrong)
 
 
 def test_report_is_strict_json():
-    wrong = net()
-    BUGS[4].plant(wrong)
+    wrong = wrong_net("F05 softmax over the batch axis")
     report = json.loads(check_network(wrong).to_json(), parse_constant=pytest.fail)
     assert report["schema"] == 1
     assert report["verdict"] == "DIFFERENT"

@@ -1,8 +1,6 @@
 """`check_optimizer`: optimisers as readers of the book write them, and mistakes in them."""
 
 import copy
-import inspect
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +13,7 @@ from compare.judgement import Verdict
 from compare.optimiser import NAMES, Optimiser
 from compare.optimiser_check import SHAPES
 from compare.subject import scratch_optimizer
+from planting import Bug, module
 
 M, R, B = {"momentum": 0.9}, {"decay_rate": 0.99}, {"beta1": 0.9, "beta2": 0.999}
 RIGHT = {
@@ -79,55 +78,57 @@ def test_weight_decay_is_judged_and_its_form_is_named(name, convention, dtype):
     assert report.verdict is Verdict.DIFFERENT
 
 
+COUNT = "np.sqrt(1.0 - self.beta2**self.iter) / (1.0 - self.beta1**self.iter)"
+
+
+def mistake(within, old, new):
+    return Bug(f"{within}: {new}", "update", "tests/book_optimizers.py", old, new, within=within)
+
+
 MISTAKES = [
-    ("SGD", "-= self.lr", "+= self.lr"),
-    ("SGD", "params[key] -= self.lr * g", "params[key] = params[key] - self.lr * g"),
-    ("SGD", "self.lr * g", "np.float32(self.lr) * g"),
-    ("SGD", "self.lr * g", "0.01 * g"),
-    ("SGD", "params[key] -= self.lr * g", "g *= self.lr; params[key] -= g"),
-    ("Momentum", "self.momentum * self.v[key] -", "self.momentum * self.v[key] +"),
-    ("Momentum", "self.lr * g", "(1 - self.momentum) * self.lr * g"),
-    ("Momentum", "self.v[key] = self.momentum * self.v[key]", "self.v[key] = 0.99 * self.v[key]"),
-    ("Momentum", "self.v[key] = self.momentum * self.v[key]", "self.v[key] = 0"),
-    ("Nesterov", "self.momentum * self.momentum", "self.momentum"),
-    ("Nesterov", "(1 + self.momentum)", "(1 + self.momentum + self.momentum**2)"),
-    ("LookingBack", "(1 + self.momentum) *", ""),
-    ("AdaGrad", "self.h[key] += g * g", "self.h[key] = g * g"),
-    ("AdaGrad", "self.h[key] += g * g", "self.h[key] += np.abs(g)"),
-    ("AdaGrad", "np.sqrt(self.h[key])", "self.h[key]"),
-    ("RMSprop", "(1 - self.decay_rate) *", ""),
-    ("RMSprop", "*= self.decay_rate", "*= 0.9"),
-    ("Adam", "correction * self.m", "self.m"),
-    ("Adam", "np.sqrt(1.0 - self.beta2**self.iter)", "(1.0 - self.beta2**self.iter)"),
-    ("Adam", "self.iter", "(self.iter + 1)"),
-    ("Adam", "self.iter", "1"),
-    ("Adam", "(g**2 - ", "(g - "),
-    ("Adam", "(1 - self.beta2)", "0.01"),
-    ("Paper", "(np.sqrt(v) + 1e-8)", "np.sqrt(v + 1e-8)"),
-    ("Paper", "* g * g", "* g * g + 1e-12"),
-    ("Paper", "self.lr * m", "self.lr * (m + 1e-4 * params[key])"),
+    mistake("SGD", "-= self.lr", "+= self.lr"),
+    mistake("SGD", "params[key] -= self.lr * g", "params[key] = params[key] - self.lr * g"),
+    mistake("SGD", "self.lr * g", "np.float32(self.lr) * g"),
+    mistake("SGD", "self.lr * g", "0.01 * g"),
+    mistake("SGD", "params[key] -= self.lr * g", "g *= self.lr; params[key] -= g"),
+    mistake("Momentum", "self.momentum * self.v[key] -", "self.momentum * self.v[key] +"),
+    mistake("Momentum", "self.lr * g", "(1 - self.momentum) * self.lr * g"),
+    mistake(
+        "Momentum", "self.v[key] = self.momentum * self.v[key]", "self.v[key] = 0.99 * self.v[key]"
+    ),
+    mistake("Momentum", "self.v[key] = self.momentum * self.v[key]", "self.v[key] = 0"),
+    mistake("Nesterov", "self.momentum * self.momentum", "self.momentum"),
+    mistake("Nesterov", "(1 + self.momentum)", "(1 + self.momentum + self.momentum**2)"),
+    mistake("LookingBack", "(1 + self.momentum) *", ""),
+    mistake("AdaGrad", "self.h[key] += g * g", "self.h[key] = g * g"),
+    mistake("AdaGrad", "self.h[key] += g * g", "self.h[key] += np.abs(g)"),
+    mistake("AdaGrad", "np.sqrt(self.h[key])", "self.h[key]"),
+    mistake("RMSprop", "(1 - self.decay_rate) *", ""),
+    mistake("RMSprop", "*= self.decay_rate", "*= 0.9"),
+    mistake("Adam", "correction * self.m", "self.m"),
+    mistake("Adam", "np.sqrt(1.0 - self.beta2**self.iter)", "(1.0 - self.beta2**self.iter)"),
+    mistake("Adam", COUNT, COUNT.replace("self.iter", "(self.iter + 1)")),
+    mistake("Adam", COUNT, COUNT.replace("self.iter", "1")),
+    mistake("Adam", "(g**2 - ", "(g - "),
+    mistake("Adam", "(1 - self.beta2)", "0.01"),
+    mistake("Paper", "(np.sqrt(v) + 1e-8)", "np.sqrt(v + 1e-8)"),
+    mistake("Paper", "* g * g", "* g * g + 1e-12"),
+    mistake("Paper", "self.lr * m", "self.lr * (m + 1e-4 * params[key])"),
 ]
 
 
-def judged(name, old, new, dtype):
-    """Return the report on the class with `new` in the place of `old`."""
-    source = inspect.getsource(book)
-    head, tail = re.split(rf"(?=class {name}\()", source)
-    body, *rest = re.split(r"(?=\n\n\nclass )", tail, maxsplit=1)
-    assert old in body
-    module = {}
-    exec(head + body.replace(old, new) + "".join(rest), module)
-    kind, numbers, _ = RIGHT[name]
-    return check_optimizer(module[name](**numbers), kind, dtype=dtype, explain=False)
+def judged(bug, dtype):
+    """Return the report on the class with the mistake in it."""
+    kind, numbers, _ = RIGHT[bug.within]
+    wrong = getattr(module(bug.file, bug), bug.within)
+    return check_optimizer(wrong(**numbers), kind, dtype=dtype, explain=False)
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new"), MISTAKES, ids=[f"{name}: {new}" for name, _, new in MISTAKES]
-)
+@pytest.mark.parametrize("bug", MISTAKES, ids=lambda bug: bug.name)
 @dtypes
-def test_a_mistake_is_seen(name, old, new, dtype):
-    report = judged(name, old, new, dtype)
-    if dtype is np.float32 and (name, new) == ("SGD", "np.float32(self.lr) * g"):
+def test_a_mistake_is_seen(bug, dtype):
+    report = judged(bug, dtype)
+    if dtype is np.float32 and bug.name == "SGD: np.float32(self.lr) * g":
         assert report.verdict is Verdict.SAME  # no mistake there
         return
     assert report.verdict is Verdict.DIFFERENT

@@ -4,18 +4,18 @@
 
 import inspect
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-import scratch.optimizer
 from compare.judgement import Judgement, first_failing
 from compare.optimiser import NAMES, Optimiser
 from compare.rounding import Step, update_allowed
 from compare.subject import scratch_optimizer, torch_optimizer
 from compare.updates import Update, judge_update
+from planting import Bug, module
 from scratch import SGD, Adam, Momentum, Optimizer
 
 FORMS = {
@@ -143,70 +143,67 @@ def test_with_another_lr_the_forms_part(name: str) -> None:
     assert np.abs(one["W1"] - other["W1"]).max() > 1e-4
 
 
-class Bug(NamedTuple):
-    name: str
-    form: str
-    old: str
-    new: str
+def in_optimizer(name: str, form: str, old: str, new: str) -> Bug:
+    """Return a bug that shows in this form."""
+    return Bug(name, "update", "scratch/optimizer.py", old, new, options={"form": form})
 
 
 BUGS = [
-    Bug("uphill", "sgd", "W -= self.lr * dW\n\n\nclass Momentum", "W += self.lr * dW\n\n\nclass Momentum"),
-    Bug("lr in float32", "sgd", "W -= self.lr * dW\n\n\nclass Momentum", "W -= float(np.float32(self.lr)) * dW\n\n\nclass Momentum"),
-    Bug("first parameter skipped", "sgd", "in params.items():\n            dW", "in list(params.items())[1:]:\n            dW"),
-    Bug("sign of v", "momentum of the book", "W += v", "W -= v"),
-    Bug("v not decayed", "momentum", "v *= self.momentum\n        if self.lr_inside:\n            v -= self.lr * dW\n            W += v", "if self.lr_inside:\n            v -= self.lr * dW\n            W += v"),
-    Bug("exponential mean for v", "momentum", "v += dW\n            W -= self.lr * v", "v += (1 - self.momentum) * dW\n            W -= self.lr * v"),
-    Bug("W moves before v", "momentum of the book", "v -= self.lr * dW\n            W += v", "W += v\n            v -= self.lr * dW"),
-    Bug("momentum of 0.99", "momentum", "self.momentum = momentum", "self.momentum = 0.99"),
-    Bug("v not kept", "momentum", "v *= self.momentum\n        if self.lr_inside:\n            v -= self.lr * dW\n            W += v", "v = v * self.momentum\n        if self.lr_inside:\n            v -= self.lr * dW\n            W += v"),
-    Bug("nesterov of the book before 2021", "nesterov of the book", "W += self.momentum * v - self.lr * dW", "W += self.momentum**2 * v - (1 + self.momentum) * self.lr * dW"),
-    Bug("nesterov is momentum", "nesterov of the book", "W += self.momentum * v - self.lr * dW", "W += v"),
-    Bug("nesterov without dW", "nesterov", "W -= self.lr * (dW + self.momentum * v)", "W -= self.lr * self.momentum * v"),
-    Bug("h replaced", "adagrad", "h += dW * dW", "h[...] = dW * dW"),
-    Bug("h of |dW|", "adagrad", "h += dW * dW", "h += np.abs(dW)"),
-    Bug("no root", "adagrad", "dW / (np.sqrt(h) + self.eps)\n\n", "dW / (h + self.eps)\n\n"),
-    Bug("epsilon of 1e-7", "adagrad", "self.eps = eps\n\n    def move(self, W: Array, dW: Array, h: Array) -> None:\n        \"\"\"Change `W` and h in place.\"\"\"\n        h +=", "self.eps = 1e-7\n\n    def move(self, W: Array, dW: Array, h: Array) -> None:\n        \"\"\"Change `W` and h in place.\"\"\"\n        h +="),
-    Bug("accumulator of 0.1", "adagrad", "np.zeros_like(W)", "np.full_like(W, 0.1)"),
-    Bug("rate of 0.9", "rmsprop", "h *= self.decay_rate", "h *= 0.9"),
-    Bug("1 - r missing", "rmsprop", "h += (1 - self.decay_rate) * dW * dW", "h += dW * dW"),
-    Bug("epsilon inside", "rmsprop", "self.eps_inside = decay_rate, eps, eps_inside", "self.eps_inside = decay_rate, eps, True"),
-    Bug("epsilon left out of the root", "rmsprop of TensorFlow", "self.eps_inside = decay_rate, eps, eps_inside", "self.eps_inside = decay_rate, eps, False"),
-    Bug("no bias correction", "adam", "first, second = 1 - self.beta1**self.t, math.sqrt(1 - self.beta2**self.t)", "first, second = 1, 1"),
-    Bug("t one too many", "adam", "first, second = 1 - self.beta1**self.t,", "self.t += 1; first, second = 1 - self.beta1**self.t,"),
-    Bug("t never counted", "adam", "self._updates.get(id(params), 0) + 1", "1"),
-    Bug("root of the correction missing", "adam", "math.sqrt(1 - self.beta2**self.t)", "(1 - self.beta2**self.t)"),
-    Bug("epsilon of the book", "adam", "if self.eps_hat:", "if True:"),
-    Bug("epsilon of PyTorch", "adam of the book", "if self.eps_hat:", "if False:"),
-    Bug("beta2 of 0.99", "adam", "self.eps, self.eps_hat = beta1, beta2,", "self.eps, self.eps_hat = beta1, 0.99,"),
-    Bug("v of dW", "adam", "dW * dW - v", "dW - v"),
-    Bug("m where v belongs", "adam", "np.sqrt(v) / second", "np.sqrt(np.abs(m)) / second"),
-    Bug("decay not asked for", "adam", "if self.weight_decay and", "self.weight_decay = 1e-6\n            if"),
-    Bug("decay of the biases", "sgd, coupled", 'key.startswith("W") or self.decay_biases', "True"),
-    Bug("decay not of the biases", "adam, coupled, biases too", 'key.startswith("W") or self.decay_biases', 'key.startswith("W")'),
-    Bug("decay without lr", "adam, decoupled", "W -= self.lr * self.weight_decay * W", "W -= self.weight_decay * W"),
-    Bug("decay halved", "momentum, coupled", "dW = dW + self.weight_decay * W", "dW = dW + self.weight_decay * W / 2"),
-    Bug("decay of the sign", "sgd, coupled", "dW = dW + self.weight_decay * W", "dW = dW + self.weight_decay * np.sign(W)"),
-    Bug("coupled for decoupled", "adam, decoupled", "if self.decoupled:", "if False:"),
-    Bug("decoupled for coupled", "rmsprop, coupled", "if self.decoupled:", "if True:"),
-    Bug("decoupled after the update", "sgd, decoupled", "if self.decoupled:\n                    W -= self.lr * self.weight_decay * W", "if self.decoupled:\n                    W -= self.lr * self.weight_decay * (W - self.lr * dW)"),
-    Bug("state shared by shape", "momentum", "zeros = {s: {key: np.zeros_like(W) for key, W in params.items()} for s in self.slots}", "one = np.zeros((40, 30)); zeros = {s: {key: one if W.ndim == 2 else one[0] for key, W in params.items()} for s in self.slots}"),
+    in_optimizer("uphill", "sgd", "W -= self.lr * dW\n\n\nclass Momentum", "W += self.lr * dW\n\n\nclass Momentum"),
+    in_optimizer("lr in float32", "sgd", "W -= self.lr * dW\n\n\nclass Momentum", "W -= float(np.float32(self.lr)) * dW\n\n\nclass Momentum"),
+    in_optimizer("first parameter skipped", "sgd", "in params.items():\n            dW", "in list(params.items())[1:]:\n            dW"),
+    in_optimizer("sign of v", "momentum of the book", "W += v", "W -= v"),
+    in_optimizer("v not decayed", "momentum", "v *= self.momentum\n        if self.lr_inside:\n            v -= self.lr * dW\n            W += v", "if self.lr_inside:\n            v -= self.lr * dW\n            W += v"),
+    in_optimizer("exponential mean for v", "momentum", "v += dW\n            W -= self.lr * v", "v += (1 - self.momentum) * dW\n            W -= self.lr * v"),
+    in_optimizer("W moves before v", "momentum of the book", "v -= self.lr * dW\n            W += v", "W += v\n            v -= self.lr * dW"),
+    in_optimizer("momentum of 0.99", "momentum", "self.momentum = momentum", "self.momentum = 0.99"),
+    in_optimizer("v not kept", "momentum", "v *= self.momentum\n        if self.lr_inside:\n            v -= self.lr * dW\n            W += v", "v = v * self.momentum\n        if self.lr_inside:\n            v -= self.lr * dW\n            W += v"),
+    in_optimizer("nesterov of the book before 2021", "nesterov of the book", "W += self.momentum * v - self.lr * dW", "W += self.momentum**2 * v - (1 + self.momentum) * self.lr * dW"),
+    in_optimizer("nesterov is momentum", "nesterov of the book", "W += self.momentum * v - self.lr * dW", "W += v"),
+    in_optimizer("nesterov without dW", "nesterov", "W -= self.lr * (dW + self.momentum * v)", "W -= self.lr * self.momentum * v"),
+    in_optimizer("h replaced", "adagrad", "h += dW * dW", "h[...] = dW * dW"),
+    in_optimizer("h of |dW|", "adagrad", "h += dW * dW", "h += np.abs(dW)"),
+    in_optimizer("no root", "adagrad", "dW / (np.sqrt(h) + self.eps)\n\n", "dW / (h + self.eps)\n\n"),
+    in_optimizer("epsilon of 1e-7", "adagrad", "self.eps = eps\n\n    def move(self, W: Array, dW: Array, h: Array) -> None:\n        \"\"\"Change `W` and h in place.\"\"\"\n        h +=", "self.eps = 1e-7\n\n    def move(self, W: Array, dW: Array, h: Array) -> None:\n        \"\"\"Change `W` and h in place.\"\"\"\n        h +="),
+    in_optimizer("accumulator of 0.1", "adagrad", "np.zeros_like(W)", "np.full_like(W, 0.1)"),
+    in_optimizer("rate of 0.9", "rmsprop", "h *= self.decay_rate", "h *= 0.9"),
+    in_optimizer("1 - r missing", "rmsprop", "h += (1 - self.decay_rate) * dW * dW", "h += dW * dW"),
+    in_optimizer("epsilon inside", "rmsprop", "self.eps_inside = decay_rate, eps, eps_inside", "self.eps_inside = decay_rate, eps, True"),
+    in_optimizer("epsilon left out of the root", "rmsprop of TensorFlow", "self.eps_inside = decay_rate, eps, eps_inside", "self.eps_inside = decay_rate, eps, False"),
+    in_optimizer("no bias correction", "adam", "first, second = 1 - self.beta1**self.t, math.sqrt(1 - self.beta2**self.t)", "first, second = 1, 1"),
+    in_optimizer("t one too many", "adam", "first, second = 1 - self.beta1**self.t,", "self.t += 1; first, second = 1 - self.beta1**self.t,"),
+    in_optimizer("t never counted", "adam", "self._updates.get(id(params), 0) + 1", "1"),
+    in_optimizer("root of the correction missing", "adam", "math.sqrt(1 - self.beta2**self.t)", "(1 - self.beta2**self.t)"),
+    in_optimizer("epsilon of the book", "adam", "if self.eps_hat:", "if True:"),
+    in_optimizer("epsilon of PyTorch", "adam of the book", "if self.eps_hat:", "if False:"),
+    in_optimizer("beta2 of 0.99", "adam", "self.eps, self.eps_hat = beta1, beta2,", "self.eps, self.eps_hat = beta1, 0.99,"),
+    in_optimizer("v of dW", "adam", "dW * dW - v", "dW - v"),
+    in_optimizer("m where v belongs", "adam", "np.sqrt(v) / second", "np.sqrt(np.abs(m)) / second"),
+    in_optimizer("decay not asked for", "adam", "if self.weight_decay and", "self.weight_decay = 1e-6\n            if"),
+    in_optimizer("decay of the biases", "sgd, coupled", 'key.startswith("W") or self.decay_biases', "True"),
+    in_optimizer("decay not of the biases", "adam, coupled, biases too", 'key.startswith("W") or self.decay_biases', 'key.startswith("W")'),
+    in_optimizer("decay without lr", "adam, decoupled", "W -= self.lr * self.weight_decay * W", "W -= self.weight_decay * W"),
+    in_optimizer("decay halved", "momentum, coupled", "dW = dW + self.weight_decay * W", "dW = dW + self.weight_decay * W / 2"),
+    in_optimizer("decay of the sign", "sgd, coupled", "dW = dW + self.weight_decay * W", "dW = dW + self.weight_decay * np.sign(W)"),
+    in_optimizer("coupled for decoupled", "adam, decoupled", "if self.decoupled:", "if False:"),
+    in_optimizer("decoupled for coupled", "rmsprop, coupled", "if self.decoupled:", "if True:"),
+    in_optimizer("decoupled after the update", "sgd, decoupled", "if self.decoupled:\n                    W -= self.lr * self.weight_decay * W", "if self.decoupled:\n                    W -= self.lr * self.weight_decay * (W - self.lr * dW)"),
+    in_optimizer("state shared by shape", "momentum", "zeros = {s: {key: np.zeros_like(W) for key, W in params.items()} for s in self.slots}", "one = np.zeros((40, 30)); zeros = {s: {key: one if W.ndim == 2 else one[0] for key, W in params.items()} for s in self.slots}"),
 ]  # fmt: skip  # a bug a line
 for_each_bug = pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 
 
 def seen(bug: Bug, dtype: Any) -> Judgement | None:
     """Return the first failing judgement of the optimiser that has the bug."""
-    source = inspect.getsource(scratch.optimizer)
-    assert source.count(bug.old) == 1
-    form = FORMS[bug.form]
-    wrong = {name: value for name, value in vars(scratch.optimizer).items() if name[:2] == "__"}
-    exec(source.replace(bug.old, bug.new), wrong)
+    form = FORMS[bug.options["form"]]
+    wrong = module(bug.file, bug)
     right = scratch_optimizer(form)
     given = {name: value for name, value in vars(right).items() if name[0] != "_" and name != "t"}
     names = inspect.signature(type(right)).parameters
     takes = {*names, "weight_decay", "decoupled", "decay_biases"}
-    optimizer = wrong[type(right).__name__](**{k: v for k, v in given.items() if k in takes})
+    optimizer = getattr(wrong, type(right).__name__)(
+        **{k: v for k, v in given.items() if k in takes}
+    )
     return judged(optimizer, form, dtype, steps=20)
 
 

@@ -1,4 +1,4 @@
-"""The small fixed part of `make power` and `make calibrate`: tests/power.py, tests/calibrate.py."""
+"""The small fixed part of `make power` and `make calibrate`."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import compare.rules
-import power
+import detection
 from bugs import BUGS, Bug
 from compare.check import check_network
 from compare.judge import judge_values
@@ -26,25 +26,25 @@ def _one_thread():
         yield
 
 
-@pytest.mark.parametrize("dtype", power.DTYPES)
+@pytest.mark.parametrize("dtype", detection.DTYPES)
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_a_planted_bug_is_seen_where_it_is(bug: Bug, dtype: str) -> None:
-    ((_, seen, _),) = power.found(bug, dtype, (1.0,))
-    assert seen[power.OURS], f"called off elsewhere than at {bug.name}"
+    ((_, seen, _),) = detection.found(bug, dtype, (1.0,))
+    assert seen[detection.OURS], f"called off elsewhere than at {bug.name}"
 
 
-@pytest.mark.parametrize("dtype", power.DTYPES)
+@pytest.mark.parametrize("dtype", detection.DTYPES)
 @pytest.mark.parametrize(("activation", "decay"), STATES)
 def test_correct_code_is_not_called_off(activation: str, decay: float, dtype: str) -> None:
-    for place in power.places(activation, decay, dtype):
+    for place in detection.places(activation, decay, dtype):
         params, x, t = place.arguments
         for implementation in IMPLEMENTATIONS:
             sizes = (len(x[0]), *(b.size for key, b in params.items() if key[0] == "b"))
             rng = np.random.default_rng(0)
-            net = implementation(sizes, activation, power.DTYPES[dtype], decay, rng=rng)
+            net = implementation(sizes, activation, detection.DTYPES[dtype], decay, rng=rng)
             net.params = params
             case = place.case
-            judged = judge_values(power.answers(net, x, t), case.e, case.rule, case.where)
+            judged = judge_values(detection.answers(net, x, t), case.e, case.rule, case.where)
             assert not first_failing(judged), f"{implementation.__name__} on {case.where}"
 
 
@@ -60,12 +60,12 @@ ALONE = {
 def test_each_statistic_sees_a_bug_that_no_other_sees(kind: str) -> None:
     name, strength = ALONE[kind]
     (bug,) = (bug for bug in BUGS if bug.name == name)
-    ((_, _, statistics),) = power.found(bug, "float32", (strength,))
+    ((_, _, statistics),) = detection.found(bug, "float32", (strength,))
     assert {"direction" if s.startswith("along ") else s for s in statistics} == {kind}
 
 
 def test_the_factors_are_those_that_were_calibrated() -> None:
-    stored = json.loads(power.CALIBRATION.read_text())
+    stored = json.loads(detection.CALIBRATION.read_text())
     assert stored["factors"] == MEASURED
     for kind, factor in MEASURED.items():
         assert factor >= stored["margin"] * stored["worst_of_all"][kind]

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501  # a bug a line, as a table
 
-from planted_bugs.planting import Bug
+from planting import Bug
 
 BLIND = [
     # init

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501  # a bug a line, as a table
 
-from planted_bugs.planting import Bug
+from planting import Bug
 
 LAYERS, EXTEND = "scratch/layers.py", "scratch/layers_extend.py"
 NET, NET_EXTEND = "scratch/multi_layer_net.py", "scratch/multi_layer_net_extend.py"

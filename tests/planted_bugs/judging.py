@@ -1,15 +1,9 @@
-"""Bugs as small edits of the text of our own files, and what the judge says of each.
+"""What the judge says of planted bugs.
 
-An edited copy of the packages is imported in the place of the right ones, so that everything around
-the bug is what a user has. A bug in a network is judged by `check_network`, one in an optimiser by
-`check_optimizer`, all others by a run of the experiment.
+A bug in a network is judged by `check_network`, one in an optimiser by `check_optimizer`, all
+others by a run of the experiment.
 """
 
-import contextlib
-import shutil
-import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,68 +13,26 @@ from bugs import network
 from compare import check_network, check_optimizer
 from compare.cause import Diagnosis
 from compare.judgement import Judgement, first_failing
+from planting import Bug, planted
 
-ROOT = Path(__file__).parents[2]
 SIZES = (11, [13, 13, 17], 5)
 STEPS = "12"
 NETWORK_FILES = ("layers.py", "layers_extend.py", "multi_layer_net.py", "multi_layer_net_extend.py")
 
 
-class Bug(NamedTuple):
-    """An edit of a file; what is wrong with it in words; what it needs to show."""
-
-    name: str
-    part: str
-    file: str
-    old: str
-    new: str
-    said: str = ""
-    options: dict[str, Any] = {}  # noqa: RUF012  # never changed
-
-
 class Finding(NamedTuple):
-    """What was found: the first divergence, and why."""
+    """What was found: the first divergence, and why; and all that was reported."""
 
     verdict: str
     first: Judgement | None
     diagnosis: Diagnosis | None
     text: str
+    report: Any = None
 
     @property
     def place(self) -> str:
         """Probe and quantity of the first divergence."""
         return f"{self.first.probe} {self.first.name}" if self.first else ""
-
-
-def edited(bugs: tuple[Bug, ...], folder: Path) -> None:
-    """Write the packages with the bugs in them."""
-    for package in ("scratch", "compare"):
-        shutil.copytree(
-            ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    for bug in bugs:
-        path = folder / bug.file
-        source = path.read_text(encoding="utf-8")
-        assert source.count(bug.old) == 1, f"{bug.name}: not once in {bug.file}: {bug.old!r}"
-        path.write_text(source.replace(bug.old, bug.new), encoding="utf-8")
-
-
-@contextlib.contextmanager
-def planted(bugs: tuple[Bug, ...]) -> Iterator[Path]:
-    """Put the packages with the bugs in the place of the right ones."""
-    ours = {n: m for n, m in sys.modules.items() if n.split(".")[0] in ("scratch", "compare")}
-    for name in ours:
-        del sys.modules[name]
-    with tempfile.TemporaryDirectory() as folder:
-        sys.path.insert(0, folder)
-        try:
-            edited(bugs, Path(folder))
-            yield Path(folder)
-        finally:
-            sys.path.remove(folder)
-            for name in [n for n in sys.modules if n.split(".")[0] in ("scratch", "compare")]:
-                del sys.modules[name]
-            sys.modules.update(ours)
 
 
 def judged(*bugs: Bug, dtype: Any = np.float64, explain: bool = True) -> Finding:
@@ -96,7 +48,7 @@ def judged(*bugs: Bug, dtype: Any = np.float64, explain: bool = True) -> Finding
 
 
 def _network(bugs: tuple[Bug, ...], options: dict[str, Any], dtype: Any, explain: bool) -> Finding:
-    with planted(bugs):
+    with planted(*bugs):
         import scratch
 
         activation, decay = options.get("activation", "relu"), options.get("weight_decay_lambda", 0)
@@ -111,7 +63,7 @@ def _network(bugs: tuple[Bug, ...], options: dict[str, Any], dtype: Any, explain
         else:
             net = scratch.MultiLayerNet(*sizes, rng=rng, dtype=dtype)
     report = check_network(net, explain=explain)
-    return Finding(report.verdict, report.first_divergence, report.diagnosis, report.text())
+    return Finding(report.verdict, report.first_divergence, report.diagnosis, report.text(), report)
 
 
 FORMS = ("decoupled", "decay_biases", "lr_inside", "eps_hat", "eps_inside")
@@ -125,7 +77,7 @@ DECLARED = {
 def _optimizer(
     bugs: tuple[Bug, ...], options: dict[str, Any], dtype: Any, explain: bool
 ) -> Finding:
-    with planted(bugs):
+    with planted(*bugs):
         import scratch
 
         name = options["optimizer"]
@@ -134,7 +86,7 @@ def _optimizer(
         optimizer = getattr(scratch, name)(lr=0.01, weight_decay=decay, **given)
         numbers = {"lr": 0.01, "weight_decay": decay, **DECLARED[name]}
         report = check_optimizer(optimizer, name.lower(), dtype=dtype, explain=explain, **numbers)
-    return Finding(report.verdict, report.first_divergence, report.diagnosis, str(report))
+    return Finding(report.verdict, report.first_divergence, report.diagnosis, str(report), report)
 
 
 def _run(bugs: tuple[Bug, ...], options: dict[str, Any], dtype: Any) -> Finding:
@@ -149,7 +101,7 @@ def _run(bugs: tuple[Bug, ...], options: dict[str, Any], dtype: Any) -> Finding:
     if ratio := options.get("dropout"):
         words += ["--dropout", str(ratio)]
     words += ["--optimizer", options["optimizer"].lower()] if "optimizer" in options else []
-    with planted(bugs):
+    with planted(*bugs):
         from compare.data import load_data
         from compare.options import parse_options
         from compare.run import experiment
@@ -161,7 +113,7 @@ def _run(bugs: tuple[Bug, ...], options: dict[str, Any], dtype: Any) -> Finding:
         report = collect(asked, data, [trial], {})
         (init,) = report.inits
         return Finding(
-            str(init.verdict), first_failing(init.failing), init.diagnosis, report.text()
+            str(init.verdict), first_failing(init.failing), init.diagnosis, report.text(), init
         )
 
 
@@ -180,4 +132,4 @@ def judged_compact(bug: Any, dtype: Any = np.float64, explain: bool = True) -> F
     report = check_network(
         net, activation=bug.activation, weight_decay_lambda=bug.decay or None, explain=explain
     )
-    return Finding(report.verdict, report.first_divergence, report.diagnosis, report.text())
+    return Finding(report.verdict, report.first_divergence, report.diagnosis, report.text(), report)
