@@ -141,14 +141,16 @@ class Identification:
                 given = plain.params, plain.x, plain.t
                 leaky = replace(convention, negative_slope=slope)
                 e = references[name].evaluate(*given, leaky, of_call)
+                rule = Derived(e, candidate.dtype)
+                inside = judge_values(inner, e, rule, plain.name)
+                right = next((i for i, j in enumerate(inside) if j.fails), len(inside))
+                judged = judge_values(actual, e, rule, plain.name)
                 if self.last in actual:  # the last weights' gradient may have weight decay in it
                     added = actual[self.last] - e.grads[self.last]
                     decay = max(0.0, multiple_of(plain.params[self.last], added))
                     e = self.reference_of(name, decay).evaluate(*given, leaky, of_call)
-                rule = Derived(e, candidate.dtype)
-                inside = judge_values(inner, e, rule, plain.name)
-                right = next((i for i, j in enumerate(inside) if j.fails), len(inside))
-                for judgement in judge_values(actual, e, rule, plain.name):
+                    judged += judge_values(actual, e, Derived(e, candidate.dtype), plain.name)
+                for judgement in judged:
                     wrong = judgement.score if judgement.score <= 1 else math.inf
                     form = "loss" if judgement.probe == "gradient" else judgement.name
                     how_near = min(wrong, 1), -right, judgement.score

@@ -442,26 +442,27 @@ def test_reader_who_leaves_is_no_error(tmp_path):
 # in the place of scratch
 
 TRAIN = ["--data", "digits", "--steps", "12", "--batch-size", "16", "--hidden", "20"]
+ONE, BOTH = ["--init", "he"], ["--init", "xavier", "he"]
 
 
 def train(capsys, tmp_path, path, *more):
     status = cli.main(
-        ["run", *TRAIN, "--candidate", str(path), "--out", str(tmp_path / "out"), *more]
+        ["run", *TRAIN, *ONE, "--candidate", str(path), "--out", str(tmp_path / "out"), *more]
     )
     out, err = capsys.readouterr()
     return status, out, err
 
 
 def test_candidate_is_trained_beside_torch(capsys, tmp_path):
-    status, out, _ = train(capsys, tmp_path, write(tmp_path, right=RIGHT))
+    status, out, _ = train(capsys, tmp_path, write(tmp_path, right=RIGHT), *BOTH)
     assert status == 0, out
     built = "TwoLayerNet(input_size=784, hidden_size=20, output_size=10): SAME by itself, relu"
     assert out.splitlines()[1] == built
-    assert out.splitlines()[3].split() == ["step", *["yours", "torch"] * 3]
+    assert out.splitlines()[3].split() == ["step", *["yours", "torch"] * 2]
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["subject"] == "TwoLayerNet"
     assert report["sizes"] == [784, 20, 10]
-    cli.main(["run", *TRAIN, "--out", str(tmp_path / "scratch")])
+    cli.main(["run", *TRAIN, *BOTH, "--out", str(tmp_path / "scratch")])
     scratch = json.loads((tmp_path / "scratch" / "report.json").read_text())
     # The same draws and the same batches as scratch has: torch beside it takes the very same way.
     for a, b in zip(report["inits"], scratch["inits"], strict=True):
@@ -473,13 +474,21 @@ def test_candidate_that_is_wrong_is_placed_at_its_step(capsys, tmp_path):
     assert status == 1
     assert "First divergence: gradient b1, at step 0" in out
     assert "every element is 1/16 times what it should be" in out
-    late = RIGHT.replace('"b1": dh.sum(axis=0)', '"b1": dh.sum(axis=0) * (1 + late())')
-    count = "calls = []\ndef late():\n    calls.append(0)\n    return 0.1 * (len(calls) > 200)\n"
-    status, out, _ = train(
-        capsys, tmp_path, write(tmp_path, late=late + count), "--judge", "every", "--steps", "220"
-    )
+
+
+def test_candidate_that_goes_wrong_late_is_placed_at_its_step(capsys, tmp_path):
+    late = RIGHT.replace('"b1": dh.sum(axis=0)', '"b1": dh.sum(axis=0) * (1 + late(x))')
+    count = """
+        trained = []
+
+        def late(x):
+            trained.append(len(x) == 16)
+            return 0.1 * (sum(trained) > 8)
+    """
+    path = write(tmp_path, late=late + dedent(count))
+    status, out, _ = train(capsys, tmp_path, path, "--judge", "every")
     assert status == 1
-    assert "First divergence: gradient b1, at step " in out
+    assert "First divergence: gradient b1, at step 8" in out
     assert "every element is 11/10 times what it should be" in out
 
 

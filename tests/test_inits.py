@@ -3,12 +3,18 @@
 import numpy as np
 import pytest
 
-from compare import cli
+from compare import cli, inits_command
 from compare.inits import spread
 from compare.inits_command import activations_text
 from scratch import Relu, Sigmoid
 
 FEW = ["inits", "--data", "digits", "--steps", "2"]
+
+
+@pytest.fixture(scope="module")
+def right():
+    """What `spread` gives of right layers."""
+    return spread(0)
 
 
 def test_figures_are_written_and_both_stacks_are_same(tmp_path, capsys):
@@ -25,23 +31,25 @@ def test_figures_are_written_and_both_stacks_are_same(tmp_path, capsys):
     assert max(map(len, lines)) <= 80
 
 
-def test_a_wrong_gradient_is_different(monkeypatch, tmp_path, capsys):
+def test_a_wrong_gradient_is_different(monkeypatch, tmp_path, capsys, right):
+    monkeypatch.setattr(inits_command, "spread", lambda seed: right)
+    monkeypatch.setattr(inits_command, "png", lambda figure: b"")
     monkeypatch.setattr(Relu, "backward", lambda self, dout: dout)
     assert cli.main([*FEW, "--out", str(tmp_path)]) == 1
     assert "First divergence: gradient W4, at step 0" in capsys.readouterr().out
 
 
-def test_a_wrong_activation_is_different(monkeypatch):
-    assert not any(judgement.fails for judgement in spread(0)[1])
-    right = Sigmoid.forward
-    monkeypatch.setattr(Sigmoid, "forward", lambda self, x: right(self, x * (1 + 1e-9)))
+def test_a_wrong_activation_is_different(monkeypatch, right):
+    assert not any(judgement.fails for judgement in right[1])
+    forward = Sigmoid.forward
+    monkeypatch.setattr(Sigmoid, "forward", lambda self, x: forward(self, x * (1 + 1e-9)))
     failing = {judgement.where for judgement in spread(0)[1] if judgement.fails}
     assert failing == {f"sigmoid, {init}" for init in ("std=1", "std=0.01", "xavier", "he")}
 
 
-def test_what_the_book_says_holds():
+def test_what_the_book_says_holds(right):
     """Section 6.2: Xavier spreads sigmoid and tanh; He keeps relu, and Xavier lets it shrink."""
-    spreads, _ = spread(0)
+    spreads, _ = right
     deviation = {
         (s.activation, s.label): [float(np.std(out)) for out in s.outputs[0]] for s in spreads
     }

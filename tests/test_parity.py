@@ -151,15 +151,15 @@ def digits():
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_training_is_judged_same(digits, activation, dtype):
     options = parse_options(
-        ["--steps", "12", "--batch-size", "16", "--hidden", "20", "15", "--activation", activation,
+        ["--steps", "5", "--batch-size", "16", "--hidden", "20", "15", "--activation", activation,
          "--dtype", dtype, "--judge", "every", "--lr", "0.1"]
     )  # fmt: skip  # a command line
     trials = experiment(options, digits[dtype], lambda *_: None)
     assert [trial.label for trial in trials] == ["std=0.01", "xavier", "he"]
     for trial in trials:
         assert trial.ledger.verdict is Verdict.SAME, trial.ledger.failing
-        assert len(trial.ledger.points) == 12
-        assert len(trial.trace.scratch) == len(trial.trace.torch) == len(trial.trace.errors) == 12
+        assert len(trial.ledger.points) == 5
+        assert len(trial.trace.scratch) == len(trial.trace.torch) == len(trial.trace.errors) == 5
 
 
 def test_plan_is_the_same_again_and_draws_what_scratch_draws():

@@ -49,19 +49,22 @@ def test_correct_code_is_not_called_off(activation: str, decay: float, dtype: st
 
 
 ALONE = {
-    "norm": ("db zero", 1e-6),
-    "loss": ("median for mean in the loss", 1e-2),
-    "element": ("relu slope 1/2 at 0", 1e-6),
-    "direction": ("divided by C", 1e-6),
+    "norm": "db of layer 2 doubled",
+    "loss": "median for mean in the loss",
+    "element": "relu slope leaky",
+    "direction": "not divided by B",
 }
+STRENGTHS = tuple(10.0 ** np.arange(-8, -2, 1 / 8))
+"""On each kernel that was tried, one statistic alone sees these bugs over a factor of 2 or more of
+strength; where that range lies depends on the noise there."""
 
 
 @pytest.mark.parametrize("kind", MEASURED)
 def test_each_statistic_sees_a_bug_that_no_other_sees(kind: str) -> None:
-    name, strength = ALONE[kind]
-    (bug,) = (bug for bug in BUGS if bug.name == name)
-    ((_, _, statistics),) = detection.found(bug, "float32", (strength,))
-    assert {"direction" if s.startswith("along ") else s for s in statistics} == {kind}
+    (bug,) = (bug for bug in BUGS if bug.name == ALONE[kind])
+    found = detection.found(bug, "float32", STRENGTHS)
+    seen_by = ({s.partition(" ")[0] for s in statistics} for _, _, statistics in found)
+    assert {kind.replace("direction", "along")} in seen_by
 
 
 def test_the_factors_are_those_that_were_calibrated() -> None:

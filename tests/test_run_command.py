@@ -16,10 +16,11 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
+import compare.data
 import compare.download
 import torch_ref
 from compare import cli
-from compare.data import load_data
+from compare.data import DIGITS_FOLDER, load_data
 from compare.figure import draw_run, png
 from compare.files import write_beside
 from compare.options import parse_options
@@ -31,6 +32,7 @@ from scratch import smooth_curve
 ROOT = Path(__file__).parents[1]
 SMALL = ["--steps", "12", "--batch-size", "16", "--hidden", "20", "15"]
 QUICK = ["--data", "digits", *SMALL]
+ONE = ["--init", "he"]
 
 
 def main(arguments):
@@ -46,10 +48,12 @@ def report():
     return collect(options, data, experiment(options, data, lambda *_: None), {})
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)]
+)  # in float32, test_run_extend.py has one with a state and one without
 @pytest.mark.parametrize("optimizer", ["momentum", "nesterov", "adagrad", "rmsprop", "adam"])
 def test_run_with_another_optimizer_is_judged_with_its_state(tmp_path, capsys, optimizer, dtype):
-    options = ["--optimizer", optimizer, "--weight-decay", "0.001", "--dtype", dtype]
+    options = ["--optimizer", optimizer, "--weight-decay", "0.001", "--dtype", dtype, *ONE]
     assert main([*QUICK, *options, "--judge", "every", "--out", str(tmp_path)]) == 0
     assert "SAME  Both stacks compute the same" in capsys.readouterr().out
     report = json.loads((tmp_path / "report.json").read_text())
@@ -90,14 +94,16 @@ def test_losses_of_both_stacks_are_shown_every_100_steps(tmp_path, capsys):
 
 
 def test_auto_without_mnist_says_so_and_takes_the_digits(nowhere, capsys):
-    assert main([*SMALL, "--out", str(nowhere / "out")]) == 0
+    assert main([*SMALL, *ONE, "--out", str(nowhere / "out")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "downloading train-images-idx3-ubyte.gz"
     assert lines[1].startswith("MNIST cannot be downloaded (no network): training on the embedded")
     assert lines[2].startswith("digits, ")
 
 
-def test_download_is_checked_and_kept(nowhere, mnist, monkeypatch, capsys):
+def test_download_is_checked_and_kept(nowhere, monkeypatch, capsys):
+    """The digits stand in for MNIST, which has forty times as many images."""
+    monkeypatch.setattr(compare.data, "MNIST", compare.data.DIGITS)
     asked = []
 
     def mirror(url, timeout):
@@ -105,7 +111,7 @@ def test_download_is_checked_and_kept(nowhere, mnist, monkeypatch, capsys):
         name = url.rsplit("/", 1)[1]
         if url.startswith(compare.download.MIRRORS[0]):
             return io.BytesIO(gzip.compress(b"a page that says please log in"))
-        return io.BytesIO((mnist / name).read_bytes())
+        return io.BytesIO((DIGITS_FOLDER / name).read_bytes())
 
     monkeypatch.setattr(urllib.request, "urlopen", mirror)
     data = load_data("auto", None, "float32", "cpu", print)
@@ -122,7 +128,7 @@ def test_without_torchvision_one_line_is_lost_and_not_the_run(monkeypatch, tmp_p
         raise ImportError("No module named 'torchvision'\nand more")
 
     monkeypatch.setattr(torch_ref.mnist, "_torchvision_mnist", absent)
-    assert main([*QUICK, "--out", str(tmp_path)]) == 0
+    assert main([*QUICK, *ONE, "--out", str(tmp_path)]) == 0
     second = capsys.readouterr().out.splitlines()[1]
     assert second == (
         "torchvision cannot be used, so one reader serves both stacks "
@@ -220,7 +226,7 @@ def test_threads_are_one_each_inside_and_restored_outside():
 
 
 def test_command_line_of_netparity(capsys, tmp_path):
-    assert cli.main(["run", *QUICK, "--out", str(tmp_path)]) == 0
+    assert cli.main(["run", *QUICK, *ONE, "--out", str(tmp_path)]) == 0
     assert cli.main(["--help"]) == 0
     assert "netparity run" in capsys.readouterr().out
     assert cli.main(["fly"]) == 2
@@ -231,24 +237,31 @@ def test_command_line_of_netparity(capsys, tmp_path):
     ]
 
 
-@pytest.mark.parametrize(
-    ("command", "folder"),
-    [
-        ([sys.executable, str(ROOT / "compare" / "run.py")], "elsewhere"),
-        ([sys.executable, "-m", "compare.run"], ROOT),
-        ([str(Path(sys.executable).parent / "netparity"), "run"], "elsewhere"),
-    ],
-    ids=["file from elsewhere", "module", "console script"],
-)
-def test_every_way_to_start_a_run(tmp_path, command, folder):
-    folder = tmp_path if folder == "elsewhere" else folder
-    out = str(tmp_path / "out")
+A_FILE = [sys.executable, str(ROOT / "compare" / "run.py")]
+A_MODULE = [sys.executable, "-m", "compare.run"]
+A_SCRIPT = [str(Path(sys.executable).parent / "netparity"), "run"]
+
+
+def started(command, folder, *arguments):
     done = subprocess.run(
-        [*command, *QUICK, "--out", out], cwd=folder, capture_output=True, text=True, check=False
+        [*command, *arguments], cwd=folder, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert "SAME  Both stacks compute the same" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize("command", [A_FILE, A_MODULE, A_SCRIPT])
+def test_every_way_to_start_finds_its_command(tmp_path, command):
+    folder = ROOT if command is A_MODULE else tmp_path
+    assert started(command, folder, "--help").startswith("usage: netparity run")
+
+
+# test_first_try.py runs the script, too.
+@pytest.mark.parametrize("command", [A_FILE, pytest.param(A_MODULE, marks=pytest.mark.slow)])
+def test_every_way_to_start_runs(tmp_path, command):
+    folder = ROOT if command is A_MODULE else tmp_path
+    out = started(command, folder, *QUICK, *ONE, "--out", str(tmp_path / "out"))
+    assert "SAME  Both stacks compute the same" in out
     assert (tmp_path / "out" / "weight_init_compare.png").stat().st_size > 10_000
 
 

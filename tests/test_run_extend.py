@@ -27,7 +27,7 @@ def digits():
 def test_right_code_is_same(dtype, optimizer, extras, activation):
     report = run(
         "--dtype", dtype, "--optimizer", optimizer, "--activation", activation,
-        "--weight-decay", "0.01", *extras, "--judge", "every",
+        "--weight-decay", "0.01", *extras, "--judge", "every", "--steps", "6",
     )  # fmt: skip  # a command line
     assert report.verdict is Verdict.SAME, report.text()
     assert ("update gamma1" in report.inits[0].worst) == ("--batchnorm" in extras)

@@ -23,6 +23,7 @@ from compare.progress import say
 from compare.report import strict_json
 from compare.run import check_device
 from compare.threads import one_thread_each
+from compare.wording import paragraph
 
 SCHEMA = 1
 ROUNDS, STEPS = 5, 300
@@ -43,7 +44,8 @@ def bench(arguments: Sequence[str]) -> int:
     check_device(options.device)
     prepare_folder(options.out, files)
     result: Any
-    say(_machine() + (f", beside {options.busy} busy" if options.busy else ""))
+    beside = f", beside {options.busy} busy" if options.busy else ""
+    say("\n".join(paragraph(_machine() + beside)))
     with busy(options.busy):
         if options.what == "start":
             result = bench_start(options.rounds)
