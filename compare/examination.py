@@ -178,7 +178,8 @@ class Examination:
                 continue
             found = Search(cases, activation=activation, facts=facts).run()
             best = min(best or found, found, key=Diagnosis.rank)
-            if best.is_repaired and all(cause.is_certain for cause in best.causes):
+            certain = best.is_repaired and all(cause.is_certain for cause in best.causes)
+            if certain and (best.is_simple or not self.is_guess):
                 break
         return best
 
@@ -314,7 +315,10 @@ class Examination:
             inner = {name: value for name, value in inner.items() if name[0] in "znad"}
             # In which mode one is that cannot be told is found here, too.
             modes = (training,) if extended.can_switch or not extended else either
-            for trial, mode, convention in product(tried, modes, self._forward_conventions()):
+            conventions = self._forward_conventions()
+            if "loss" in actual:  # of which there may be the sum
+                conventions += [replace(convention, mean=False) for convention in conventions]
+            for trial, mode, convention in product(tried, modes, conventions):
                 given = plain.params, plain.x, plain.t
                 of_call = self._mode(plain, training=mode)
                 e = references[trial].evaluate(*given, convention, of_call)
