@@ -107,16 +107,18 @@ class Search:
             for cases, start, conventions in self._meant(given):
                 self.cases, self.conventions, self.tried = cases, conventions, (0, 0)
                 found.append(self._of(start))
-                if found[-1].is_simple or self.budget.is_spent:
+                best = min(found, key=Diagnosis.rank)
+                settled = best.is_simple or (not start and not best.doubts_loss)
+                if settled or self.budget.is_spent:
                     break
-        return min(found, key=Diagnosis.rank)
+        return best
 
     def _meant(self, cases: list[Case]) -> Iterator[tuple[list[Case], Mistakes, list[str]]]:
         """Yield what the candidate may be beside its mistakes, the likeliest first."""
         if may_lack_biases(cases):
             yield cases, NO_BIASES, []
         yield cases, (), []
-        # A mistake may hide a convention, so that none is recognised, and be two without it.
+        # A mistake may hide a convention of the loss, which is two mistakes without it.
         for under_it, texts in usual(cases):
             yield under_it, (), texts
 
