@@ -92,6 +92,16 @@ class Diagnosis:
         return not self.is_repaired, len(self.left), guesses, len(self.causes)
 
     @property
+    def is_simple(self) -> bool:
+        """Whether one cause explains everything."""
+        return self.is_repaired and len(self.causes) <= 1
+
+    @property
+    def doubts_loss(self) -> bool:
+        """Whether the loss is said to be wrong, or is so still."""
+        return "loss" in self.left or any(cause.part == "loss" for cause in self.causes)
+
+    @property
     def is_repaired(self) -> bool:
         """Whether everything agrees once the causes are taken out."""
         return self.places > 0 and not self.left

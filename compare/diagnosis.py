@@ -16,10 +16,9 @@ from compare.cause import Cause, Diagnosis
 from compare.causes.beside import (
     NO_BIASES,
     NO_BIASES_SAYS,
-    USUAL,
     follow,
     may_lack_biases,
-    under,
+    usual,
 )
 from compare.causes.budget import Budget
 from compare.causes.case import Case, Mistakes
@@ -31,7 +30,6 @@ from compare.causes.number import Layers, numbers, planted_with, variants
 from compare.causes.replay import Planted
 from compare.causes.scopes import scopes
 from compare.causes.shape import next_step, shape_of
-from compare.conventions import catalogue
 from compare.evaluation import probe_of
 from compare.judgement import Judgement, Verdict
 
@@ -109,20 +107,20 @@ class Search:
             for cases, start, conventions in self._meant(given):
                 self.cases, self.conventions, self.tried = cases, conventions, (0, 0)
                 found.append(self._of(start))
-                if found[-1].is_repaired or self.budget.is_spent:
+                best = min(found, key=Diagnosis.rank)
+                settled = best.is_simple or (not start and not best.doubts_loss)
+                if settled or self.budget.is_spent:
                     break
-        return min(found, key=Diagnosis.rank)
+        return best
 
     def _meant(self, cases: list[Case]) -> Iterator[tuple[list[Case], Mistakes, list[str]]]:
         """Yield what the candidate may be beside its mistakes, the likeliest first."""
         if may_lack_biases(cases):
             yield cases, NO_BIASES, []
         yield cases, (), []
-        if not any(probe_of(name) == "forward" for name in cases[0].actual):
-            # No mistake in the forward pass alone gives a loss that has another convention, too.
-            for entry in catalogue():
-                if entry.change in USUAL:
-                    yield under(cases, entry), (), [entry.text]
+        # A mistake may hide a convention of the loss, which is two mistakes without it.
+        for under_it, texts in usual(cases):
+            yield under_it, (), texts
 
     def _of(self, start: Mistakes) -> Diagnosis:
         """Return what explains the candidate, taken for a network with `start` in it."""

@@ -313,7 +313,8 @@ class Examination:
                 continue
             found = Search(cases, activation=activation, facts=facts).run()
             best = min(best or found, found, key=Diagnosis.rank)
-            if best.is_repaired and all(cause.is_certain for cause in best.causes):
+            certain = best.is_repaired and all(cause.is_certain for cause in best.causes)
+            if certain and (best.is_simple or not self.is_guess):
                 break
         return best
 

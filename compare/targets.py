@@ -129,7 +129,8 @@ def _alike(one: dict[str, Any], other: dict[str, Any], classes: int) -> bool:
     """Whether both say the same targets: in the loss, or in the direction of all gradients of W.
 
     Of two classes the gradients by both logits are opposite whatever the targets are, and their
-    direction says little. Rounding and another function are told apart halfway between them, at sqrt(u).
+    direction says little. Rounding and another function are told apart halfway between them, at
+    sqrt(u).
     """
     nearly = float(np.finfo(np.float32).eps)
     with np.errstate(all="ignore"):

@@ -230,6 +230,36 @@ def test_a_convention_beside_a_mistake_is_recognised_where_the_forward_pass_is_n
     assert len(report.diagnosis.beside) == 1
 
 
+class Summed:
+    """Loss and gradient are sums; db is that of the mean, which is the mistake."""
+
+    def loss(self, x, t):
+        return super().loss(x, t) * len(x)
+
+    def gradient(self, x, t):
+        grads = super().gradient(x, t)
+        return {k: grad * len(x) if k[0] == "W" or self.is_right else grad
+                for k, grad in grads.items()}  # fmt: skip  # an item, its source
+
+    is_right = False
+
+
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("net", [Net, ReluNet, SigmoidNet])
+def test_two_mistakes_that_are_one_under_a_convention_are_one(net, seen):
+    wrong = type("Wrong", (Summed, net), {})()
+    report, keys = causes(wrong if seen else Unseen(wrong))
+    assert keys == ["db scaled"], report.text()
+    assert "sums over the batch" in report.diagnosis.beside[0][0]
+
+
+@pytest.mark.parametrize("net", [Net, ReluNet, SigmoidNet])
+def test_a_summed_loss_hides_no_activation(net):
+    right = type("Right", (Summed, net), {"is_right": True})()
+    report = check_network(Unseen(right))
+    assert report.verdict is Verdict.SAME, report.text()
+
+
 def test_a_loss_that_alone_is_summed_is_a_mistake_beside_another():
     """Of loss and gradient both must follow a convention."""
 

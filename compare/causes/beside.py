@@ -1,6 +1,6 @@
 """What a candidate is beside its mistakes: the conventions it follows, a network without biases."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +35,24 @@ NO_BIASES_SAYS: Texts = (
 
 USUAL = ({"mean": False}, {"epsilon": EPSILONS[0], "form": "add", "epsilon_in_gradient": False})
 """The conventions of loss and gradient that many networks follow: a sum, and the book's epsilon."""
+
+
+def usual(cases: Sequence[Case]) -> Iterator[tuple[list[Case], list[str]]]:
+    """Yield the cases under usual conventions, each alone and all together, and what these are
+    called; not under one that makes more off than it makes agree.
+    """
+    entries = [entry for entry in catalogue() if entry.change in USUAL]
+    off = _count_off(cases)
+    for some in (*([entry] for entry in entries), entries):
+        here = list(cases)
+        for entry in some:
+            here = under(here, entry)
+        if here[0].given.convention != cases[0].given.convention and _count_off(here) <= off:
+            yield here, [entry.text for entry in some]
+
+
+def _count_off(cases: Sequence[Case]) -> int:
+    return sum(len(case.off(())) for case in cases)
 
 
 def may_lack_biases(cases: Sequence[Case]) -> bool:
