@@ -32,6 +32,7 @@ from compare.report import Report
 from compare.rounding import kink_rows
 from compare.rules import Derived, RuleOf, rule_of
 from compare.stimuli import Stimuli, Stimulus, without_kink_rows
+from compare.user_frame import account
 
 Array = NDArray[np.floating[Any]]
 ACTIVATIONS = ("relu", "sigmoid", "tanh")
@@ -535,7 +536,7 @@ class Examination:
                 responses = [replace(responses[0], moved=tuple(moved))]
             changed = candidate.changed_since(stimulus.params)
         except (Exception, SystemExit) as error:
-            raised = f"raised {type(error).__name__}: {error}"
+            raised = f"raised: {account(error)}"
             return [*responses[:-1], replace(responses[-1], raised=raised)]
         candidate.spoiled += [f"a call changed {key}" for key in changed]
         return responses

@@ -10,6 +10,7 @@ from compare.candidate import LABELS, ONE_HOT, Candidate
 from compare.judgement import Judgement, judge_fact
 from compare.rounding import slope_allowed
 from compare.stimuli import Stimuli, Stimulus
+from compare.user_frame import CandidateError, account
 
 Array = NDArray[np.floating[Any]]
 
@@ -55,7 +56,7 @@ def first_call(candidate: Candidate, plain: Stimulus, targets: str | None = None
     ValueError
         It raises for labels and for one-hot targets.
     """
-    failures: list[BaseException] = []
+    failures: list[CandidateError] = []
     for kind in (targets,) if targets else (LABELS, ONE_HOT):
         candidate.targets = kind
         try:
@@ -63,13 +64,14 @@ def first_call(candidate: Candidate, plain: Stimulus, targets: str | None = None
             candidate.loss(plain.x, plain.t)
             candidate.outputs(plain.x)
             return
-        except (Exception, SystemExit) as error:
+        except CandidateError as error:
             failures.append(error)
+        except (Exception, SystemExit) as error:
+            failures.append(CandidateError(account(error)))
     candidate.targets = targets or LABELS
-    shapes = f"x {plain.x.shape} and t {candidate.given(plain.t).shape}"
-    reasons = [f"{type(failure).__name__}: {failure}" for failure in failures]
-    text = "; with one-hot t, ".join(dict.fromkeys(reasons))
-    raise ValueError(f"{candidate.name} fails on {shapes}: {text}") from failures[0]
+    first, last = failures[0], failures[-1]
+    text = str(first) if last.text == first.text else f"{first}; with one-hot t, {last}"
+    raise ValueError(f"{candidate.name} fails: {text}") from first
 
 
 def shared_arrays(candidate: Candidate, plain: Stimulus) -> Iterator[Judgement]:

@@ -17,6 +17,7 @@ from compare.options import Options
 from compare.record import Trace
 from compare.report import SCHEMA, preformatted, strict_json
 from compare.trial import Trial, distinct_units
+from compare.user_frame import CandidateError
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,11 @@ class RunReport:
     def _repr_html_(self) -> str:
         image = base64.b64encode(png(draw_run(self))).decode()
         return f'<img src="data:image/png;base64,{image}" width="100%">' + preformatted(self.text())
+
+
+def raised_json(error: CandidateError) -> str:
+    """Return the JSON of a run that ended when the candidate raised."""
+    return strict_json({"schema": SCHEMA, "verdict": Verdict.DIFFERENT, "raised": str(error)})
 
 
 def collect(
