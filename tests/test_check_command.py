@@ -418,9 +418,11 @@ def test_strict_accepts_the_conventions_that_the_project_lists(capsys, tmp_path)
     project.write_text(f'[tool.netparity]\naccept = ["{convention}"]\n', encoding="utf-8")
     status, out, _ = check(capsys, path, "--strict")
     assert (status, f"{convention} (accepted)" in out) == (0, True)
-    project.write_text('[tool.netparity]\naccept = ["another"]\n', encoding="utf-8")
+    another = "ReLU'(0) is 1; PyTorch's is 0"
+    project.write_text(f'[tool.netparity]\naccept = ["{another}"]\n', encoding="utf-8")
     assert check(capsys, path, "--strict")[0] == 1
     for text, complaint in (
+        ('accept = ["another"]', "accept: no convention is called 'another'"),
         ("acept = []", "no 'acept'; it has: accept"),
         ("accept = 3", "is not a list of conventions"),
         ("a b", "is not TOML"),
