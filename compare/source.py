@@ -313,6 +313,7 @@ def _tried(
     """Return values for the arguments `names` with which a network comes out."""
     features, *hidden, classes = sizes
     options = (features, hidden[0] if hidden else classes, classes, hidden, list(sizes), 0.01)
+    first = ""
     for choice in itertools.permutations(options, len(names)):
         tried = dict(zip(names, choice, strict=True))
         try:
@@ -320,13 +321,15 @@ def _tried(
             weights = [net.params[key] for key in sorted(net.params) if key[0] == "W"]
             if weights and all(a.shape[1] == b.shape[0] for a, b in itertools.pairwise(weights)):
                 return tried
-        except (Exception, SystemExit):
-            continue
+        except (Exception, SystemExit) as error:
+            first = first or f"; with {_text(tried)} it raises: {account(error, _file(cls))}"
     given = f"{names[0]}=VALUE"
-    raise InputError(f"{cls.__name__}: what is {', '.join(names)}? Give it by {option} {given}")
+    raise InputError(
+        f"{cls.__name__}: what is {', '.join(names)}? Give it by {option} {given}{first}"
+    )
 
 
-def _file(cls: type) -> str:
+def _file(cls: Any) -> str:
     """Return the file that a class was read from."""
     return getattr(sys.modules.get(cls.__module__), "__file__", None) or ""
 

@@ -97,6 +97,8 @@ def _place(frame: traceback.FrameSummary, home: str) -> str:
     path = Path(frame.filename)
     beside = not home or path.parent == Path(home).parent
     name = path.name if beside else f"{path.parent.name}/{path.name}"
+    if path.parent.name.startswith("ipykernel_"):
+        name = "a cell"
     inside = "" if frame.name == "<module>" else f", in {frame.name}"
     statement = _statement(frame)
     return f"{name}, line {frame.lineno}{inside}" + (f": `{statement}`" if statement else "")

@@ -211,7 +211,10 @@ def test_arguments_by_trying_and_by_hand(capsys, tmp_path):
     picky = RIGHT.replace("output_size):", "output_size, mode):\n        assert mode == 'train'")
     path = write(tmp_path, picky=picky)
     status, _, err = check(capsys, path)
-    assert (status, "what is mode? Give it by --arg mode=VALUE" in err) == (2, True)
+    said = (
+        "what is mode? Give it by --arg mode=VALUE; with mode=11 it raises: picky.py, line 8, in "
+    )
+    assert (status, f"{said}__init__: `assert mode == 'train'`: AssertionError" in err) == (2, True)
     assert check(capsys, path, "--arg", "mode=train")[0] == 0
 
 

@@ -207,6 +207,10 @@ def test_other_files_than_theirs_are_left_out():
     home = layers_of_scratch.__file__
     error = raised(lambda: affine.forward(None))
     assert account(error, home).startswith("layers.py, line ")
+    cell = compile("\n1 / 0", "/tmp/ipykernel_77/1234.py", "exec")
+    assert (
+        account(raised(lambda: exec(cell))) == "a cell, line 2: ZeroDivisionError: division by zero"
+    )
     assert account(KeyError("W9")) == "KeyError: 'W9'"
     assert account(AssertionError()) == "AssertionError"
 
