@@ -75,21 +75,27 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if key not in reports:
         names = pyfuncitem._fixtureinfo.argnames
         net = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
-        reports[key], refused = _report(net, pyfuncitem.path.parent, marker.args, options)
-        if refused:
-            pytest.fail(f"{pyfuncitem.originalname}: {refused}", pytrace=False)
-    if reports[key] is None:
-        pytest.skip("the network could not be judged at all: see the first test of this function")
-    _judge(reports[key], str(pyfuncitem.callspec.params["netparity_part"]), known, strict)
+        refused = _unusable(marker)
+        reports[key] = (None, refused) if refused else _report(net, pyfuncitem.path.parent, options)
+    report, refused = reports[key]
+    if refused:
+        pytest.fail(f"{pyfuncitem.originalname}: {refused}", pytrace=False)
+    _judge(report, str(pyfuncitem.callspec.params["netparity_part"]), known, strict)
     return True
 
 
-def _report(
-    net: Any, folder: Path, unnamed: Sequence[Any], options: Mapping[str, Any]
-) -> tuple[Any, str]:
+def _unusable(marker: pytest.Mark) -> str:
+    """Return what is wrong with the arguments of the marker, if something is."""
+    known = marker.kwargs.get("known") or {}
+    if marker.args:
+        return f"the marker parity takes names, not {marker.args[0]!r}"
+    if not isinstance(known, Mapping):
+        return f"known is {type(known).__name__}; expected a dict of quantities and reasons"
+    return ""
+
+
+def _report(net: Any, folder: Path, options: Mapping[str, Any]) -> tuple[Any, str]:
     """Return the report, with what the project of the test accepts; or None, and why."""
-    if unnamed:
-        return None, f"the marker parity takes names, not {unnamed[0]!r}"
     try:
         accepted = _ours("compare.baseline").accepted_conventions(folder)
         report = _ours("compare.check").check_network(net, **options)
