@@ -76,21 +76,35 @@ def _judged_network(path: Path, name: str | None, options: argparse.Namespace) -
             for remark in candidate.remarks:
                 _say(f"{path.name}: {remark}")
             _say(f"built {candidate.call}")
-            given = candidate.read()
             try:
-                try:
-                    _say(f"before PyTorch: {first_look(candidate)}")
-                except CandidateError as error:  # a first call had worked
-                    return replace(broken_off(candidate, error), seed=options.seed)
-                importing.join()
-                from compare.check import check_candidate
-
-                candidate.write(given)
-                return check_candidate(candidate, init=options.init, seed=options.seed)
+                return _examined(candidate, importing, options)
             except (TypeError, ValueError) as error:
                 raise InputError(f"{path}: {error}") from error
     finally:
         importing.join()
+
+
+def _examined(
+    candidate: RemoteCandidate, importing: threading.Thread, options: argparse.Namespace
+) -> Report:
+    """Judge the network; what it raises once a first call has worked is a finding."""
+    worked = False
+    try:
+        given = candidate.read()
+        _say(f"before PyTorch: {first_look(candidate)}")
+        worked = True
+        importing.join()
+        from compare.check import check_candidate
+
+        candidate.write(given)
+        return check_candidate(candidate, init=options.init, seed=options.seed)
+    except CandidateError as error:
+        raised = error
+    except ValueError as error:  # of a first call, which is the second here
+        if not (worked and isinstance(error.__cause__, CandidateError)):
+            raise
+        raised = error.__cause__
+    return replace(broken_off(candidate, raised), seed=options.seed)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -120,9 +120,10 @@ def test_what_raises_at_import_is_said_with_its_line(check):
     [
         ("if len(x) == 1: self.missing()", "`if len(x) == 1: self.missing()`: AttributeError: 'T"),
         ("self.n = getattr(self, 'n', 0) + 1; 1 / (self.n < 4)", "ZeroDivisionError: division by"),
+        ("self.n = getattr(self, 'n', 0) + 1; 1 / (self.n < 22)", "ZeroDivisionError: division by"),
         ("self.n = getattr(self, 'n', 0) + 1; 1 / (self.n < 40)", "ZeroDivisionError: division by"),
     ],
-    ids=["one row", "before torch", "beside the stimuli"],
+    ids=["one row", "before torch", "at the first beside torch", "beside the stimuli"],
 )
 def test_what_raises_after_a_first_call_is_a_finding(check, deed, says):
     status, said, kept, path = check(LOSS, f"        {deed}\n{LOSS}")
