@@ -13,6 +13,7 @@ from compare.evaluation import TRAINING, Mode
 from compare.initialisation import ERRORS
 from compare.judgement import Judgement, judge_fact
 from compare.stimuli import Stimulus
+from compare.user_frame import account
 
 SOME_DECAY = 0.1
 """lambda for a network that comes without one: as large as the gradient, so that it shows."""
@@ -134,7 +135,7 @@ class Calls:
                 responses = [replace(responses[0], moved=tuple(moved))]
             changed = candidate.changed_since(stimulus.params)
         except (Exception, SystemExit) as error:
-            raised = f"raised {type(error).__name__}: {error}"
+            raised = f"raised: {account(error)}"
             return [*responses[:-1], replace(responses[-1], raised=raised)]
         candidate.spoiled += [f"a call changed {key}" for key in changed]
         return responses

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from compare.evaluation import layer_of
 from compare.modes import Extended, Found
+from compare.user_frame import CandidateError, calling
 
 Array = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
@@ -216,7 +217,8 @@ class Candidate:
             value: Any = x.copy()
             self._extended.begin(training=training)
             for i, layer in enumerate(layers):
-                value = _quietly(self._extended.told, layer.forward, value, training=training)
+                with calling("forward", layer.forward, value):
+                    value = _quietly(self._extended.told, layer.forward, value, training=training)
                 name = f"{kinds[i % len(kinds)]}{i // len(kinds) + 1}"
                 seen[name] = np.array(value, dtype=np.float64)
             last = seen.popitem()[1]
@@ -232,7 +234,8 @@ class Candidate:
         if method == "gradient" and self.after_loss:
             self._ask_net("loss", *arguments, training=training)
         function = getattr(self.net, method)
-        return _quietly(self._extended.call, function, *arguments, training=training)
+        with calling(method, function, *arguments):
+            return _quietly(self._extended.call, function, *arguments, training=training)
 
     def _call(self, method: str, x: Array, t: Targets, *, training: bool = True) -> Any:
         given = x, self.given(t)
@@ -251,7 +254,7 @@ class Candidate:
         if not isinstance(grads, Mapping) or set(grads) != set(names):
             got = ", ".join(map(str, grads)) if isinstance(grads, Mapping) else type(grads).__name__
             expected = ", ".join(names)
-            raise TypeError(f"gradient(x, t) returned {got}; expected a dict of {expected}")
+            raise CandidateError(f"gradient(x, t) returned {got}; expected a dict of {expected}")
         arrays = {key: np.array(grads[key], dtype=np.float64) for key in names}
         for key, shape in self._shapes.items():  # a bias that is a row, or a column
             if arrays[key].shape == shape:
@@ -260,9 +263,9 @@ class Candidate:
 
 
 def _number(returned: Any) -> float:
-    """Return a loss as a float; TypeError where it is none."""
+    """Return a loss as a float; CandidateError where it is none."""
     if not _is_numbers(returned, np.shape(returned)) or np.size(returned) != 1:
-        raise TypeError(f"loss(x, t) returned {_kind(returned)}, not a number")
+        raise CandidateError(f"loss(x, t) returned {_kind(returned)}, not a number")
     return float(np.reshape(returned, ()))
 
 

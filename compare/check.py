@@ -6,6 +6,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from numbers import Real
+from pathlib import Path
 from typing import Any, NamedTuple
 
 if __name__ == "__main__":
@@ -18,8 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from compare.activations import KNOWN
 from compare.any_network import look_at_any
+from compare.baseline import accepted_conventions, see_accepted
+from compare.broken_off import broken_off
 from compare.candidate import LABELS, ONE_HOT, Candidate, Network
 from compare.containment import contained
+from compare.errors import InputError
 from compare.evaluation import layer_of
 from compare.examination import Examination
 from compare.judgement import Verdict
@@ -28,6 +32,7 @@ from compare.report import Report
 from compare.stimuli import Stimulus
 from compare.switches import other_values
 from compare.threads import one_thread_each
+from compare.user_frame import CandidateError
 
 Array = NDArray[np.floating[Any]]
 
@@ -154,7 +159,10 @@ def _examine(
         rng = np.random.default_rng(seed)
         decay = declared.weight_decay_lambda
         examination = Examination(candidate, decay, rng, explain=explain)
-        report = examination.run(declared.activation, targets, batch, init, first)
+        try:
+            report = examination.run(declared.activation, targets, batch, init, first)
+        except CandidateError as error:
+            report = broken_off(candidate, error)
         return examination, replace(report, seed=seed)
 
     try:
@@ -188,18 +196,30 @@ def assert_parity(
     strict : bool
         Raise also where a convention other than PyTorch's, or a limit of range, was met.
     accept : collection of str
-        Conventions, in the words of the report, that `strict` is not to refuse. Those that a
-        pyproject.toml lists are known to the fixture, the marker and the command, not here.
+        Conventions, in the words of the report, that `strict` is not to refuse, beside those that
+        the project lists: in the pyproject.toml of the folder of the file that calls this, or of
+        the folder above that has one. Where no file does, as in a notebook, the current folder's.
 
     Raises
     ------
     AssertionError
         The verdict is not SAME.
     TypeError, ValueError
-        As `check_network` does.
+        As `check_network` does, or `accept` names what is no convention.
+    InputError
+        The pyproject.toml cannot be used.
     """
     __tracebackhide__ = True
-    report = replace(check_network(net, x, t, **options), accepted=tuple(accept))
+    try:
+        caller = Path(sys._getframe(1).f_code.co_filename)
+        of_project = accepted_conventions(
+            caller.resolve().parent if caller.is_file() else Path.cwd()
+        )
+        report = check_network(net, x, t, **options)
+        see_accepted(accept, report.conventions)
+    except (TypeError, ValueError, InputError) as error:
+        raise error.with_traceback(None) from None  # where it came from is ours, and no help
+    report = replace(report, accepted=(*of_project, *accept))
     if report.exit_code(strict=strict):
         raise AssertionError(report.text(strict=strict))
 

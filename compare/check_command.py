@@ -10,26 +10,43 @@ from typing import Any
 
 from compare.activations import KNOWN
 from compare.baseline import accepted_conventions
+from compare.broken_off import broken_off
 from compare.candidate import LABELS, ONE_HOT
 from compare.cause_wording import LANGUAGES, language
 from compare.errors import InputError, NoNetworkError
-from compare.files import see_writable, write_beside
 from compare.first_look import first_look
 from compare.imports import import_unwatched
+from compare.json_file import refusal_json, see_json, text_beside, write_json
 from compare.options import Parser, at_least, not_negative
 from compare.remote import RemoteCandidate, file_and_name, judged_optimizer
 from compare.report import Report
+from compare.user_frame import CandidateError
 from compare.wording import paragraph
 
 
 def check(arguments: Sequence[str]) -> int:
     """Run the command; return the exit status of the verdict."""
     options = _parse(arguments)
+    see_json(options.json, options.file)
+    reports: list[str] = []
+    refused, status = None, 2
+    with text_beside(options.json):
+        try:
+            status = _judged(options, reports)
+        except InputError as error:
+            reports.append(refusal_json(error))
+            refused = error
+    write_json(options.json, reports)
+    if refused:
+        raise refused
+    return status
+
+
+def _judged(options: argparse.Namespace, reports: list[str]) -> int:
+    """Judge what is asked for, print it, keep the JSON in `reports`; return the exit status."""
     path, name = file_and_name(options.file)
     accepted = accepted_conventions(path.parent)
-    if options.json:
-        see_writable("--json", options.json, path)
-    statuses, reports = [], []
+    statuses = []
     try:
         report = replace(_judged_network(path, name, options), accepted=accepted)
         how = {key: getattr(options, key) for key in ("strict", "verbose", "lang")}
@@ -48,14 +65,6 @@ def check(arguments: Sequence[str]) -> int:
         print(("\n" if reports else "") + found["text"], flush=True)
         statuses.append(found["strict" if options.strict else "plain"])
         reports.append(found["json"])
-    if options.json:
-        text = reports[0] if len(reports) == 1 else f"[{', '.join(reports)}]\n"
-        try:
-            write_beside(options.json, text.encode())
-        except OSError as error:
-            raise InputError(
-                f"--json {options.json}: cannot be written ({error.strerror})"
-            ) from error
     return next((status for status in (1, 3) if status in statuses), 0)
 
 
@@ -69,21 +78,8 @@ def _judged_network(path: Path, name: str | None, options: argparse.Namespace) -
             for remark in candidate.remarks:
                 _say(f"{path.name}: {remark}")
             _say(f"built {candidate.call}")
-            given = candidate.read()
             try:
-                _say(f"before PyTorch: {first_look(candidate, options.targets)}")
-                importing.join()
-                from compare.check import check_candidate
-
-                candidate.write(given)
-                return check_candidate(
-                    candidate,
-                    activation=options.activation,
-                    targets=options.targets,
-                    weight_decay_lambda=options.weight_decay,
-                    init=options.init,
-                    seed=options.seed,
-                )
+                return _examined(candidate, importing, options)
             except (TypeError, ValueError) as error:
                 raise InputError(f"{path}: {error}") from error
     except InputError as error:
@@ -92,6 +88,36 @@ def _judged_network(path: Path, name: str | None, options: argparse.Namespace) -
         raise
     finally:
         importing.join()
+
+
+def _examined(
+    candidate: RemoteCandidate, importing: threading.Thread, options: argparse.Namespace
+) -> Report:
+    """Judge the network; what it raises once a first call has worked is a finding."""
+    worked = False
+    try:
+        given = candidate.read()
+        _say(f"before PyTorch: {first_look(candidate, options.targets)}")
+        worked = True
+        importing.join()
+        from compare.check import check_candidate
+
+        candidate.write(given)
+        return check_candidate(
+            candidate,
+            activation=options.activation,
+            targets=options.targets,
+            weight_decay_lambda=options.weight_decay,
+            init=options.init,
+            seed=options.seed,
+        )
+    except CandidateError as error:
+        raised = error
+    except ValueError as error:  # of a first call, which is the second here
+        if not (worked and isinstance(error.__cause__, CandidateError)):
+            raise
+        raised = error.__cause__
+    return replace(broken_off(candidate, raised), seed=options.seed)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -139,7 +165,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--lang", choices=LANGUAGES,
         help="of what is said of causes (default: that of the locale, else en)",
     )  # fmt: skip  # as above
-    add("--json", type=Path, metavar="FILE", help="write the whole report there")
+    add("--json", type=Path, metavar="FILE", help="write the whole report there; - for stdout")
     return parser.parse_args(arguments)
 
 

@@ -28,7 +28,7 @@ class Child:
 
     def __init__(self, what: str, target: Callable[..., None], *arguments: Any) -> None:
         self.what = what
-        self._lost: tuple[str, str, str] | None = None
+        self._lost: tuple[str, str] | None = None
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         memory = ROOM + int(MEMORY_SHARE * psutil.virtual_memory().available)
@@ -47,7 +47,7 @@ class Child:
         return self.receive(limit)
 
     def receive(self, limit: float) -> tuple[Any, ...]:
-        """Return what the process sends, or ('raised', error, text) where it sends nothing."""
+        """Return what the process sends, or ('lost', why) where it sends nothing."""
         try:
             if self._connection.poll(limit):
                 answer: tuple[Any, ...] = self._connection.recv()
@@ -55,7 +55,7 @@ class Child:
         except (EOFError, OSError):
             return self._ended()
         self._process.kill()
-        self._lost = "raised", "TimeoutError", f"no answer within {limit:g} s"
+        self._lost = "lost", f"no answer within {limit:g} s"
         return self._lost
 
     def close(self) -> None:
@@ -70,11 +70,11 @@ class Child:
         self._process.kill()
         self._process.join()
 
-    def _ended(self) -> tuple[str, str, str]:
+    def _ended(self) -> tuple[str, str]:
         if self._lost:
             return self._lost
         self._process.join(1.0)
         code = self._process.exitcode
         how = f"by signal {-code}" if code and code < 0 else f"with exit status {code}"
-        self._lost = "raised", "ChildProcessError", f"the process of {self.what} ended {how}"
+        self._lost = "lost", f"the process of {self.what} ended {how}"
         return self._lost

@@ -61,11 +61,18 @@ def _run(arguments: Sequence[str]) -> int:
     see_own_packages()
     import_unwatched("compare.run")  # and torch: seconds that --help does not need
     from compare.run import FIGURE, REPORT, run
+    from compare.user_frame import CandidateError
+    from compare.wording import paragraph
 
     try:
         report = run(options)
         print(report.text())
         print(f"\nwrote {options.out / FIGURE} and {options.out / REPORT}", flush=True)
+    except CandidateError as error:
+        said = f"DIFFERENT  The network of {options.candidate} raises while it is trained: {error}"
+        print("\n" + "\n".join(paragraph(said)))
+        print(f"\nwrote {options.out / REPORT}; there is no figure", flush=True)
+        return 1
     except (MemoryError, RuntimeError) as error:  # torch says RuntimeError, on CUDA too
         if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise

@@ -314,7 +314,7 @@ class Examination:
             found = Search(cases, activation=activation, facts=facts).run()
             best = min(best or found, found, key=Diagnosis.rank)
             certain = best.is_repaired and all(cause.is_certain for cause in best.causes)
-            if certain and (best.is_simple or not self.is_guess):
+            if certain and (best.is_simple or not identity.is_guess):
                 break
         return best
 

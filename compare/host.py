@@ -23,7 +23,7 @@ def serve(
     What is sent first is ('built', description), ('busy', line) if the import takes longer than
     IMPORT_LIMIT, or ('refused', text, whether there is no network at all). Each request is a method
     of Candidate and its arguments; the answer is ('returned', value, spoiled, not_judged) or
-    ('raised', name of the error, text).
+    ('raised', what and where, call).
     """
     _settle(path, memory)
     from dataclasses import asdict
@@ -35,6 +35,7 @@ def serve(
     from compare.errors import InputError
     from compare.source import build, find_network
     from compare.switches import not_exercised
+    from compare.user_frame import CandidateError, account
 
     def make(module: ModuleType) -> tuple[Any, str]:
         cls = find_network(module, name, path)
@@ -83,8 +84,10 @@ def serve(
                 value = getattr(candidate, method)(*arguments, **options)
                 spoiled, candidate.spoiled = candidate.spoiled, []
                 answer = ("returned", value, spoiled, candidate.not_judged)
-            except BaseException as error:
-                answer = ("raised", type(error).__name__, str(error)[:1000])
+            except CandidateError as error:
+                answer = ("raised", error.text, error.call)
+            except BaseException as error:  # the candidate raises KeyboardInterrupt, too
+                answer = ("raised", account(error, str(path)), "")
 
 
 def serve_optimizer(
@@ -148,6 +151,7 @@ def _loaded(
     """Return what is made of the module, how, and remarks; None where the reason was sent."""
     from compare.errors import InputError, NoNetworkError
     from compare.source import Source, search_path
+    from compare.user_frame import account
 
     sys.path[:0] = [folder for folder in search_path(path) if folder not in sys.path]
     for ours in [m for m in sys.modules if m.split(".")[0] in ("compare", "scratch")]:
@@ -164,7 +168,7 @@ def _loaded(
     except InputError as error:
         connection.send(("refused", str(error), isinstance(error, NoNetworkError), error.seen))
     except (Exception, SystemExit) as error:
-        connection.send(("refused", f"{path}: {type(error).__name__}: {error}", False, ""))
+        connection.send(("refused", f"{path}: {account(error, str(path))}", False, ""))
     finally:
         watch.cancel()
     return None

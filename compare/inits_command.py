@@ -44,8 +44,8 @@ def inits(arguments: Sequence[str]) -> int:
         draw_gradients(watched, sentences[1]),
         draw_activations(spreads, sentences[2]),
     )
-    for name, figure, sentence in zip(FILES, figures, sentences, strict=True):
-        write_results(options.out, {name: png(figure)})
+    write_results(options.out, dict(zip(FILES, map(png, figures), strict=True)))
+    for name, sentence in zip(FILES, sentences, strict=True):
         print("\n" + "\n".join([*paragraph(sentence), f"wrote {options.out / name}"]))
     return _verdict([*judged, *judged_spread])
 

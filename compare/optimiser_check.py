@@ -21,6 +21,7 @@ from compare.shown import CELL, Shown
 from compare.threads import one_thread_each
 from compare.update_diagnosis import Updated, diagnose_update
 from compare.updates import Update, judge_update, reference_update
+from compare.user_frame import CandidateError, calling
 
 Array = NDArray[np.floating[Any]]
 Arrays = dict[str, Array]
@@ -30,6 +31,9 @@ UPDATES, NEW_LR = 12, 8
 
 SHAPES = {"W1": (11, 7), "b1": (7,), "W2": (7, 7), "b2": (7,)}
 """Of the parameters: two of them alike, as state kept by shape would mix them up."""
+
+ALL_OF_IT = "params"
+"""The name of what is judged of an update that raises."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -169,7 +173,7 @@ def check_optimizer(
     verdict = first.verdict if first else Verdict.SAME
     given = type(optimizer).__name__, form.optimiser, verdict
     why = None
-    if first and explain:
+    if first and explain and first.name != ALL_OF_IT:
         with one_thread_each(), np.errstate(all="ignore"):
             updated = _updated(optimizer, found["lr"], kind, seed)
             why = diagnose_update(updated, [tried.optimiser for tried in forms(name, found)], first)
@@ -213,7 +217,13 @@ def _judge(optimizer: Any, form: Form, dtype: np.dtype[Any], seed: int) -> Itera
         before, grads = _copies(params), _grads(rng, params)
         handed = _copies(grads)
         arrays = dict(params)
-        _call(used, params, handed, t)
+        try:
+            _call(used, params, handed)
+        except CandidateError as error:
+            if t == 1:
+                raise ValueError(f"update(params, grads) raises at call 1: {error.text}") from error
+            yield judge_fact("update", ALL_OF_IT, where, False, f"raised: {error.text}")
+            return
         judgements = [
             judge_fact(
                 "aliasing", "params", where, all(params.get(key) is arrays[key] for key in arrays),
@@ -242,18 +252,18 @@ def _is_apart(optimizer: Any, seed: int) -> bool:
     first, second = (_params(rng, np.dtype(np.float64)) for _ in range(2))
     lonely = _copies(second)
     grads, others = _grads(rng, first), _grads(rng, second)
-    _call(both, first, _copies(grads), 1)
-    _call(both, second, _copies(others), 1)
-    _call(alone, lonely, _copies(others), 1)
+    try:
+        _call(both, first, _copies(grads))
+        _call(both, second, _copies(others))
+        _call(alone, lonely, _copies(others))
+    except CandidateError:  # of what it remembers of the other
+        return False
     return all(np.array_equal(second[key], lonely[key]) for key in second)
 
 
-def _call(optimizer: Any, params: Arrays, grads: Arrays, t: int) -> None:
-    try:
+def _call(optimizer: Any, params: Arrays, grads: Arrays) -> None:
+    with calling("update", optimizer.update):
         optimizer.update(params, grads)
-    except Exception as error:
-        kind = type(error).__name__
-        raise ValueError(f"update(params, grads) raises {kind} at call {t}: {error}") from error
 
 
 def _params(rng: np.random.Generator, dtype: np.dtype[Any]) -> Arrays:

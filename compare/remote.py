@@ -15,6 +15,7 @@ from compare.host import IMPORT_LIMIT, serve, serve_optimizer
 from compare.modes import Found
 from compare.report import SCHEMA, strict_json
 from compare.source import SIZES
+from compare.user_frame import CandidateError, call_text
 from compare.wording import paragraph
 
 BUILD_LIMIT = 30.0
@@ -25,10 +26,6 @@ CALL_LIMIT = 10.0
 
 OPTIMIZER_LIMIT = 60.0
 """Seconds for importing torch and what the file imports, and for all updates."""
-
-
-class CandidateError(RuntimeError):
-    """What the network of a file raised, or how its process ended."""
 
 
 class RemoteCandidate(Candidate):
@@ -70,7 +67,7 @@ class RemoteCandidate(Candidate):
         )
         if answer[0] != "built":
             self.close()
-            raise InputError(f"{path}: {answer[2]}")
+            raise InputError(f"{path}: {answer[1]}")
         built = answer[1]
         self._name: str = built["name"]
         self.sizes = built["sizes"]
@@ -182,14 +179,22 @@ class RemoteCandidate(Candidate):
         return self._ask("changed_since", dict(params))  # type: ignore[no-any-return]  # as above
 
     def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """Return what the network gives; raise what it raises, under the same name."""
+        """Return what the network gives; CandidateError where it gives nothing."""
         how = {"targets": self.targets, "after_loss": self.after_loss}
         answer = self._child.ask((method, how, arguments, options), CALL_LIMIT)
         if answer[0] == "raised":
-            raise type(answer[1], (CandidateError,), {})(answer[2])
+            raise CandidateError(*answer[1:])
+        if answer[0] == "lost":
+            raise CandidateError(answer[1], _called(method, arguments))
         self.spoiled += answer[2]
         self.not_judged = answer[3]
         return answer[1]
+
+
+def _called(method: str, arguments: Sequence[Any]) -> str:
+    """Return which call of the network it was, as far as that can be told from here."""
+    calls = {"loss": "loss", "gradient": "gradient", "outputs": "predict"}
+    return call_text(calls[method], *arguments) if method in calls else ""
 
 
 def _asked(
@@ -238,9 +243,9 @@ def judged_optimizer(
     )
     child.close()
     if answer[0] != "judged":
-        said = f"DIFFERENT  {name} does not compute what PyTorch computes: {answer[2]}."
+        said = f"DIFFERENT  {name} does not compute what PyTorch computes: {answer[1]}."
         said = "\n".join(paragraph(said))
-        report = {"schema": SCHEMA, "name": name, "verdict": "DIFFERENT", "raised": answer[2]}
+        report = {"schema": SCHEMA, "name": name, "verdict": "DIFFERENT", "raised": answer[1]}
         return {"text": said, "plain": 1, "strict": 1, "json": strict_json(report)}, remarks
     return answer[1], [*remarks, *answer[2]]
 

@@ -35,7 +35,7 @@ from compare.plan import draw_plan, spaced_steps, weight_rng
 from compare.progress import Progress, say
 from compare.reference import Reference
 from compare.run_diagnosis import of_files
-from compare.run_report import RunReport, collect
+from compare.run_report import RunReport, collect, raised_json
 from compare.subject import (
     Subject,
     optimiser_of,
@@ -46,6 +46,7 @@ from compare.subject import (
 )
 from compare.threads import one_thread_each
 from compare.trial import Trial
+from compare.user_frame import CandidateError
 
 FIGURE, REPORT = "weight_init_compare.png", "report.json"
 SHAPE, CLASSES = (60_000, 784), 10  # of MNIST; the embedded digits are fewer
@@ -89,7 +90,16 @@ def experiment(
 
 
 def run(options: Options) -> RunReport:
-    """Run the experiment and write the figure and the report."""
+    """Run the experiment and write the figure and the report.
+
+    Raises
+    ------
+    InputError
+        An option, a file or a combination cannot be used.
+    CandidateError
+        The network of --candidate, of which a first call worked, raises while it is trained: there
+        is a report that says so, and no figure.
+    """
     check_device(options.device)
     prepare_folder(options.out, (FIGURE, REPORT))
     check_memory(options, *SHAPE, CLASSES)
@@ -97,9 +107,13 @@ def run(options: Options) -> RunReport:
     # What torch imports late, and torchvision, leave warning filters behind.
     with warnings.catch_warnings(), one_thread_each(), exact as settings:
         data = load_data(options.data, options.data_root, options.dtype, options.device, say)
-        with subject_of(options, SHAPE[1], CLASSES) as subject, Progress(options) as progress:
-            trials = experiment(options, data, progress.show, subject)
-            report = collect(options, data, trials, settings, subject.name)
+        try:
+            with subject_of(options, SHAPE[1], CLASSES) as subject, Progress(options) as progress:
+                trials = experiment(options, data, progress.show, subject)
+                report = collect(options, data, trials, settings, subject.name)
+        except CandidateError as error:
+            write_results(options.out, {REPORT: raised_json(error).encode()}, without=[FIGURE])
+            raise
     files = {FIGURE: png(draw_run(report)), REPORT: report.to_json().encode()}
     write_results(options.out, files)
     return report
@@ -117,8 +131,8 @@ def run_experiment(*arguments: str) -> RunReport:
 
     Raises
     ------
-    InputError
-        An option, a file or a combination cannot be used.
+    InputError, CandidateError
+        As `run` does.
     """
     return run(parse_options(arguments))
 

@@ -18,6 +18,7 @@ from compare.record import Trace
 from compare.report import SCHEMA, strict_json
 from compare.shown import Shown, preformatted
 from compare.trial import Trial, distinct_units
+from compare.user_frame import CandidateError
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,11 @@ class RunReport(Shown):
     def _repr_html_(self) -> str:
         image = base64.b64encode(png(draw_run(self))).decode()
         return f'<img src="data:image/png;base64,{image}" width="100%">' + preformatted(self.page())
+
+
+def raised_json(error: CandidateError) -> str:
+    """Return the JSON of a run that ended when the candidate raised."""
+    return strict_json({"schema": SCHEMA, "verdict": Verdict.DIFFERENT, "raised": str(error)})
 
 
 def collect(

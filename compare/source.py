@@ -1,6 +1,7 @@
 """Somebody's file: imported as far as it can be, its network found and built.
 
-Runs in the process that is given over to the candidate, and imports nothing of ours but `errors`.
+Runs in the process that is given over to the candidate, and imports nothing of ours but
+`errors` and `user_frame`.
 """
 
 import ast
@@ -10,7 +11,7 @@ import itertools
 import sys
 import tokenize
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from compare.errors import InputError, NoNetworkError
+from compare.user_frame import account
 
 SIZES = (11, 13, 6, 5)
 """Features, hidden units and classes of the network that is built: pairwise different, none a ratio
@@ -106,16 +108,13 @@ class Source:
             try:
                 return self._run(tree)
             except (Exception, SystemExit) as error:
-                reason = f"line {self._line(error)}: {type(error).__name__}: {error}"
-                self.remarks.append(f"stops at import ({reason})")
+                self.remarks.append(f"stops at import: {account(error, str(self.path))}")
         self.remarks.append("loaded: only imports, definitions and constants")
         try:
             return self._run(_definitions(tree))
         except (Exception, SystemExit) as error:
-            raise InputError(
-                f"{self.path}, line {self._line(error)}: cannot be imported "
-                f"({type(error).__name__}: {error})"
-            ) from error
+            said = account(error, str(self.path))
+            raise InputError(f"{self.path}: cannot be imported: {said}") from error
 
     def _parsed(self) -> ast.Module:
         try:
@@ -155,22 +154,6 @@ class Source:
             module.__package__ = ".".join(names[:-1])
             importlib.import_module(module.__package__)
         return module
-
-    def _line(self, error: BaseException) -> int:
-        """Return the line of the file that an error came from, 0 if none did."""
-        lines = [
-            frame.tb_lineno
-            for frame in _frames(error)
-            if frame.tb_frame.f_code.co_filename == str(self.path)
-        ]
-        return lines[-1] if lines else 0
-
-
-def _frames(error: BaseException) -> Iterator[types.TracebackType]:
-    frame = error.__traceback__
-    while frame:
-        yield frame
-        frame = frame.tb_next
 
 
 def _definitions(tree: ast.Module) -> ast.Module:
@@ -313,7 +296,7 @@ def build(
         net = _call(cls, parameters, values)
     except (Exception, SystemExit) as error:
         raise InputError(
-            f"{cls.__name__}({_text(values)}): {type(error).__name__}: {error}; "
+            f"{cls.__name__}({_text(values)}): {account(error, _file(cls))}; "
             f"other arguments can be given by {option} NAME=VALUE"
         ) from error
     return net, f"{cls.__name__}({_text(values)})", values
@@ -330,6 +313,7 @@ def _tried(
     """Return values for the arguments `names` with which a network comes out."""
     features, *hidden, classes = sizes
     options = (features, hidden[0] if hidden else classes, classes, hidden, list(sizes), 0.01)
+    first = ""
     for choice in itertools.permutations(options, len(names)):
         tried = dict(zip(names, choice, strict=True))
         try:
@@ -337,10 +321,17 @@ def _tried(
             weights = [net.params[key] for key in sorted(net.params) if key[0] == "W"]
             if weights and all(a.shape[1] == b.shape[0] for a, b in itertools.pairwise(weights)):
                 return tried
-        except (Exception, SystemExit):
-            continue
+        except (Exception, SystemExit) as error:
+            first = first or f"; with {_text(tried)} it raises: {account(error, _file(cls))}"
     given = f"{names[0]}=VALUE"
-    raise InputError(f"{cls.__name__}: what is {', '.join(names)}? Give it by {option} {given}")
+    raise InputError(
+        f"{cls.__name__}: what is {', '.join(names)}? Give it by {option} {given}{first}"
+    )
+
+
+def _file(cls: Any) -> str:
+    """Return the file that a class was read from."""
+    return getattr(sys.modules.get(cls.__module__), "__file__", None) or ""
 
 
 def _call(

@@ -21,7 +21,7 @@ from compare.options import HIDDEN, Options
 from compare.plan import Plan, dropout_rng
 from compare.progress import say
 from compare.reference import PLAIN, Extras
-from compare.remote import CandidateError, RemoteCandidate, file_and_name
+from compare.remote import RemoteCandidate, file_and_name
 
 AS_TORCH = {"eps": 1e-5, "unbiased": True, "initial_var": 1.0}
 """The arguments with which BatchNormalization of scratch computes what nn.BatchNorm1d does."""
@@ -141,7 +141,7 @@ def subject_of(options: Options, features: int, classes: int) -> Iterator[Subjec
     Raises
     ------
     InputError
-        The file of --candidate cannot be used, or its network fails while it is trained.
+        The file of --candidate cannot be used.
     """
     if options.candidate is None:
         yield scratch_subject(options, features, classes)
@@ -185,14 +185,11 @@ def subject_of(options: Options, features: int, classes: int) -> Iterator[Subjec
         say(f"{first.call}: {report.verdict} by itself, {report.activation}")
         for candidate in candidates:
             candidate.targets, candidate.output = first.targets, first.output
-        try:
-            yield Guest(
-                first.name,
-                first.sizes,
-                report.activation,
-                examination.weight_decay_lambda,
-                examination.convention,
-                candidates=iter(candidates),
-            )
-        except CandidateError as error:
-            raise InputError(f"{where}: {type(error).__name__}: {error}") from error
+        yield Guest(
+            first.name,
+            first.sizes,
+            report.activation,
+            examination.weight_decay_lambda,
+            examination.convention,
+            candidates=iter(candidates),
+        )

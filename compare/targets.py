@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from compare.candidate import LABELS, ONE_HOT, Candidate
 from compare.gradient_check import look_at_gradients
 from compare.stimuli import Stimulus
+from compare.user_frame import CandidateError, account
 
 Array = NDArray[np.floating[Any]]
 
@@ -68,20 +69,26 @@ def find_forms(
     ValueError
         It raises for labels and for one-hot targets.
     """
-    failures: dict[str, BaseException] = {}
+    failures: list[CandidateError] = []
     answers: dict[str, dict[str, Any]] = {}
     both = (first, *({LABELS, ONE_HOT} - {first}))
     after_loss: dict[str, bool] = {}
     for form in (asked,) if asked else both:
+        candidate.write(plain.params)
         try:
             answers[form] = _called(candidate, plain, form)
             after_loss[form] = candidate.after_loss
+        except CandidateError as error:
+            failures.append(error)
         except (Exception, SystemExit) as error:
-            failures[form] = error
-            candidate.write(plain.params)  # which a call that broke off may have left changed
+            failures.append(CandidateError(account(error)))
+    candidate.write(plain.params)  # which a call that broke off may have left changed
     if not answers:
         candidate.targets = asked or LABELS
-        raise _refused(candidate, plain, failures)
+        first_one, last = failures[0], failures[-1]
+        text = str(first_one)
+        text += f"; with {both[1]} t, {last}" if last.text != first_one.text else ""
+        raise ValueError(f"{candidate.name} fails: {text}") from first_one
     taken, *others = answers
     found = Forms(taken)
     if others:
@@ -112,17 +119,6 @@ def _called(candidate: Candidate, plain: Stimulus, form: str) -> dict[str, Any]:
     loss = candidate.loss(plain.x, plain.t)
     candidate.outputs(plain.x)
     return {"loss": loss, **grads}
-
-
-def _refused(
-    candidate: Candidate, plain: Stimulus, failures: dict[str, BaseException]
-) -> ValueError:
-    shapes = f"x {plain.x.shape} and t {candidate.given(plain.t).shape}"
-    reasons = [f"{type(failure).__name__}: {failure}" for failure in failures.values()]
-    text = "; with one-hot t, ".join(dict.fromkeys(reasons))
-    refused = ValueError(f"{candidate.name} fails on {shapes}: {text}")
-    refused.__cause__ = next(iter(failures.values()))
-    return refused
 
 
 def _alike(one: dict[str, Any], other: dict[str, Any], classes: int) -> bool:

@@ -211,7 +211,10 @@ def test_arguments_by_trying_and_by_hand(capsys, tmp_path):
     picky = RIGHT.replace("output_size):", "output_size, mode):\n        assert mode == 'train'")
     path = write(tmp_path, picky=picky)
     status, _, err = check(capsys, path)
-    assert (status, "what is mode? Give it by --arg mode=VALUE" in err) == (2, True)
+    said = (
+        "what is mode? Give it by --arg mode=VALUE; with mode=11 it raises: picky.py, line 8, in "
+    )
+    assert (status, f"{said}__init__: `assert mode == 'train'`: AssertionError" in err) == (2, True)
     assert check(capsys, path, "--arg", "mode=train")[0] == 0
 
 
@@ -343,7 +346,10 @@ def test_module_and_console_script_from_another_folder(tmp_path):
     path = write(tmp_path, net="import compare\n" + RIGHT)
     done = subprocess.run([*command, path.name], cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 2
-    assert b"line 1: cannot be imported (SystemExit: the wrong one)" in done.stderr  # its neighbour
+    said = (
+        b"net.py: cannot be imported: compare.py, line 1: `raise SystemExit('the wrong one')`: Sys"
+    )
+    assert said in done.stderr  # its neighbour
     (tmp_path / "compare.py").write_text("")
     done = subprocess.run([*command, path.name], cwd=tmp_path, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -415,9 +421,11 @@ def test_strict_accepts_the_conventions_that_the_project_lists(capsys, tmp_path)
     project.write_text(f'[tool.netparity]\naccept = ["{convention}"]\n', encoding="utf-8")
     status, out, _ = check(capsys, path, "--strict")
     assert (status, f"{convention} (accepted)" in out) == (0, True)
-    project.write_text('[tool.netparity]\naccept = ["another"]\n', encoding="utf-8")
+    another = "ReLU'(0) is 1; PyTorch's is 0"
+    project.write_text(f'[tool.netparity]\naccept = ["{another}"]\n', encoding="utf-8")
     assert check(capsys, path, "--strict")[0] == 1
     for text, complaint in (
+        ('accept = ["another"]', "accept: no convention is called 'another'"),
         ("acept = []", "no 'acept'; it has: accept"),
         ("accept = 3", "is not a list of conventions"),
         ("a b", "is not TOML"),
@@ -509,9 +517,13 @@ def test_candidate_that_cannot_be_trained_is_one_line(capsys, tmp_path):
     status, _, err = train(capsys, tmp_path, small, "--dtype", "float32")
     assert (status, "computes in float64; choose --dtype float64" in err) == (2, True)
     dies = RIGHT.replace("        dy = ", "        len(x) == 16 and 1 / 0\n        dy = ")
-    status, _, err = train(capsys, tmp_path, write(tmp_path, dies=dies))
-    assert (status, "ZeroDivisionError: division by zero" in err) == (2, True)
-    assert err.count("\n") == 1
+    (tmp_path / "out" / "weight_init_compare.png").write_bytes(b"of another run")
+    status, out, err = train(capsys, tmp_path, write(tmp_path, dies=dies))
+    assert (status, err) == (1, "")
+    said = "gradient: `len(x) == 16 and 1 / 0`: ZeroDivisionError: division by zero (called as gr"
+    assert said in " ".join(out.split())
+    (kept,) = (tmp_path / "out").iterdir()
+    assert json.loads(kept.read_text())["verdict"] == "DIFFERENT"
     assert train(capsys, tmp_path, tmp_path / "none.py")[0] == 2
 
 
@@ -519,6 +531,11 @@ OPTIMIZER = """
 import numpy as np
 
 class Momentum:
+    @property
+    def pop(self):  # raises from the second update on
+        self.seen = getattr(self, "seen", -1) + 1
+        return [self.v, self.v, self.v, self.v][self.seen]
+
     def __init__(self, lr=0.01, momentum=0.9):
         self.lr, self.momentum, self.v = lr, momentum, None
 
@@ -536,9 +553,10 @@ class Momentum:
     [
         ("", "", 0, "SAME Momentum computes what the Momentum of PyTorch computes."),
         ("+= self.v", "-= self.v", 1, "First divergence: update W1, on update 1"),
+        ("+= self.v", "+= self.pop", 1, "First divergence: update params, on update 2"),
         ("self.v[key] = self", "import os; os._exit(3)", 1, "ended with exit status 3"),
         ("self.v[key] = self", "while True: pass  #", 1, "no answer within 5 s"),
-        ("self.v[key] = self", "raise KeyError(key)  #", 2, "raises KeyError at call 1: 'W1'"),
+        ("self.v[key] = self", "raise KeyError(key)  #", 2, "mine.py, line 17, in update: `raise"),
         ("lr=0.01, momentum=0.9", "momentum", 2, "Give it by --optimizer-arg momentum=VALUE"),
         ("def update", "def step", 2, "--optimizer Momentum: no method update(params, grads) in"),
     ],
@@ -551,9 +569,12 @@ def test_an_optimizer_of_a_file_is_judged(capsys, tmp_path, monkeypatch, old, ne
     assert cli.main(arguments) == status
     out, err = capsys.readouterr()
     assert says in " ".join((err if status == 2 else out).split())
-    assert kept.exists() == (status < 2)
+    report = json.loads(kept.read_text())
+    assert report["schema"] == 1
     if status < 2:
-        assert json.loads(kept.read_text())["verdict"] == ("DIFFERENT" if status else "SAME")
+        assert report["verdict"] == ("DIFFERENT" if status else "SAME")
+    else:
+        assert report["error"] == {"message": err[len("netparity: ") : -1], "exit_status": 2}
 
 
 def test_network_and_optimizer_of_one_file_are_judged_together(capsys, tmp_path):
