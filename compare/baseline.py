@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Collection
 from pathlib import Path
 
-from compare.conventions import EPSILONS, catalogue
+from compare.conventions import EPSILONS, catalogue, decay_text, numerical_text
 from compare.errors import InputError
 
 NUMBER = re.compile(r"\b\d+(?:\.\d+)?(?:e-?\d+)?\b")
@@ -72,6 +72,11 @@ def _unknown_text(text: str, met: Collection[str]) -> str:
 
 
 def _catalogue_for(text: str) -> set[str]:
-    """Return all conventions, with the epsilons that are known and those that `text` names."""
-    named = map(float, NUMBER.findall(text))
-    return {e.text for e in catalogue([*EPSILONS, *named], batchnorm=True, dropout=True)}
+    """Return all conventions, with the epsilons that are known and the numbers that `text` has."""
+    named = [float(number) for number in NUMBER.findall(text)]
+    layers = ({"batchnorm": True, "dropout": True}, {"layernorm": True})
+    return {
+        *(e.text for has in layers for e in catalogue([*EPSILONS, *named], named, **has)),
+        *(decay_text(number) for number in named),
+        *(numerical_text(h, is_central=central) for h in named for central in (True, False)),
+    }

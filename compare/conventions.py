@@ -61,14 +61,15 @@ def catalogue(
     *,
     batchnorm: bool = False,
     dropout: bool = False,
+    layernorm: bool = False,
 ) -> Iterator[Entry]:
     """Yield the conventions: of the log with each of `epsilons`, of running statistics with each of
     `shares`.
     """
-    for epsilon in VARIANCE_EPSILONS if batchnorm else ():
-        number = f"{epsilon:g}".replace("e-0", "e-")
-        source = ", as in the book" if epsilon == VARIANCE_EPSILONS[0] else ""
-        text = f"BatchNorm adds {number} to the variance{source}; PyTorch's is 1e-5"
+    for epsilon in VARIANCE_EPSILONS if batchnorm or layernorm else ():
+        source = ", as in the book" if epsilon == VARIANCE_EPSILONS[0] and batchnorm else ""
+        who = "BatchNorm" if batchnorm else "LayerNorm"
+        text = f"{who} adds {_short(epsilon)} to the variance{source}; PyTorch's is 1e-5"
         yield Entry(text, ANY, {"variance_epsilon": epsilon})
     if batchnorm:
         text = "the running variance is that of B rows, as in the book; PyTorch's of B - 1"
@@ -87,8 +88,23 @@ def catalogue(
         side = "loss and gradient" if in_gradient else "the loss"
         source = " as in the book" if epsilon == EPSILONS[0] and form == "add" else ""
         change = {"epsilon": epsilon, "form": form, "epsilon_in_gradient": in_gradient}
-        number = f"{epsilon:.3g}".replace("e-0", "e-")
-        yield Entry(f"{log.format(number)} in {side}{source}", "loss", change)
+        yield Entry(f"{log.format(_short(epsilon))} in {side}{source}", "loss", change)
+
+
+def decay_text(decay: float) -> str:
+    """Return how weight decay is called that a network declares nowhere."""
+    return f"weight decay {decay:g} in loss and gradient"
+
+
+def numerical_text(step: float, *, is_central: bool) -> str:
+    """Return how gradients are called that are finite differences."""
+    formula = "(L(w + h) - L(w - h)) / 2h" if is_central else "(L(w + h) - L(w)) / h"
+    return f"gradients are numerical: {formula} with h = {_short(step)}"
+
+
+def _short(number: float) -> str:
+    """Return 1e-7 for 1e-07."""
+    return f"{number:.3g}".replace("e-0", "e-")
 
 
 def capped(loss: float, e: Evaluation) -> list[float]:
@@ -140,6 +156,7 @@ def recognise(
     start: Convention = PYTORCH,
     batchnorm: bool = False,
     dropout: bool = False,
+    layernorm: bool = False,
 ) -> tuple[list[Judgement], list[str], Convention]:
     """Return the judgements under the conventions that the candidate follows, their names, and all
     of them as one Convention.
@@ -159,11 +176,12 @@ def recognise(
     start : Convention
         Under which the forward pass is right by itself: tried at once, since in float32 two
         conventions may all but cancel in some value, and each alone seem to make it worse.
-    batchnorm, dropout : bool
+    batchnorm, dropout, layernorm : bool
         What the network has.
     """
-    known = dict.fromkeys((*epsilons, *EPSILONS))
-    entries = [*catalogue(known, dict.fromkeys(shares), batchnorm=batchnorm, dropout=dropout)]
+    known, has = dict.fromkeys((*epsilons, *EPSILONS)), (batchnorm, dropout, layernorm)
+    names = ("batchnorm", "dropout", "layernorm")
+    entries = [*catalogue(known, dict.fromkeys(shares), **dict(zip(names, has, strict=True)))]
     convention, changes = PYTORCH, list[dict[str, Any]]()
     judgements = judge(convention, None)
     if start != PYTORCH and len(_off(started := judge(start, None))) < len(_off(judgements)):

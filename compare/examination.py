@@ -15,7 +15,7 @@ from compare.causes.case import Case
 from compare.causes.facts import upheld
 from compare.causes.replay import Given
 from compare.consistency import follows_params, stateless
-from compare.conventions import NOTHING, capped, recognise, shares_taken
+from compare.conventions import NOTHING, capped, decay_text, recognise, shares_taken
 from compare.decay import found_decay
 from compare.diagnosis import Search
 from compare.evaluation import PYTORCH, Convention
@@ -185,12 +185,13 @@ class Examination:
             start=replace(start, negative_slope=PYTORCH.negative_slope),
             batchnorm=reference.extras.batchnorm,
             dropout=reference.extras.dropout is not None,
+            layernorm=reference.extras.layernorm,
         )
         self.convention = replace(convention, negative_slope=slope)
         if self.numerical:
             names.append(self.numerical.text)
         if self.weight_decay_lambda and self.is_decay_found:
-            names.append(f"weight decay {self.weight_decay_lambda:g} in loss and gradient")
+            names.append(decay_text(self.weight_decay_lambda))
         return judgements, names
 
     def _see_decay(self, identity: Identity, convention: Convention) -> None:

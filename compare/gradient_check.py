@@ -6,8 +6,7 @@ one of the two is wrong, whatever is meant.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,15 @@ far above rounding, so that it can be told from two step lengths."""
 
 SEED = 0
 
-LARGEST = 128
-"""Of the denominators of a factor that is called a fraction: a usual batch."""
+SPREAD = 0.01
+"""How far the factors in two directions may be apart that are called one: what is said of them is
+no verdict."""
+
+ABOUT = 1e-4
+"""How well a factor is known: an epsilon in the loss alone moves it by so much."""
+
+CHANCE = 0.1
+"""Of a fraction to be one by chance."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ class Derivative:
         """'W2 (2 times it)', or 'W2 (off by 9e-01)'."""
         if self.factor is None:
             return f"{self.name} (off by {self.relative_error:.0e})"
+        if not self.factor:
+            return f"{self.name} (0)"
         return f"{self.name} ({factor(self.factor)} times it)"
 
 
@@ -152,18 +160,28 @@ def _along(
 
 def _with_factor(first: Derivative, second: Derivative) -> Derivative:
     """Return `first` with the factor by which it is off, if `second` is off by the same."""
-    if not first.measured or not np.isfinite(first.stated / first.measured):
+    if not (first.measured and second.measured):
         return first
-    k = first.stated / first.measured
-    error = abs(k) * first.allowed / abs(first.measured)
-    alike = abs(second.stated - k * second.measured)
-    if not alike <= abs(k) * second.allowed + error * abs(second.measured):
+    k, again = first.stated / first.measured, second.stated / second.measured
+    known_to = max(abs(k) * first.allowed / abs(first.measured) + abs(k - again), ABOUT * abs(k))
+    if not (k or again):
+        return replace(first, factor=0.0)
+    if not known_to <= SPREAD * abs(k) or abs(k - 1) <= SPREAD:
         return first
-    simple = float(Fraction(k).limit_denominator(LARGEST))
-    k = simple if abs(simple - k) <= error else k
-    if f"{k:.3g}" == "1":  # which would read as nothing
-        return first
-    return Derivative(first.name, first.stated, first.measured, first.allowed, k)
+    return replace(first, factor=_simplest(k, known_to))
+
+
+def _simplest(k: float, known_to: float) -> float:
+    """Return the fraction that k is, or k with three digits.
+
+    Of fractions with denominators up to n, the nearest is about 1 / n^2 away by chance: those that
+    need more than a tenth of that are none.
+    """
+    for n in range(1, int((CHANCE / known_to) ** 0.5) + 1):
+        fraction = round(k * n) / n
+        if abs(fraction - k) <= known_to:
+            return fraction
+    return float(f"{k:.3g}")
 
 
 def look_at_gradients(candidate: Candidate, plain: Stimulus) -> GradientCheck:

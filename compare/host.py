@@ -44,7 +44,7 @@ def serve(
             candidate = Candidate(net)
             if isinstance(cls, type):
                 again = lambda changed: build(cls, {**used, **changed}, sizes)[0]  # noqa: E731
-                candidate.not_exercised = not_exercised(candidate, again, cls, used)
+                candidate.not_exercised = not_exercised(again, cls, used)
             return candidate, call
         except (TypeError, ValueError) as error:
             refused = InputError(f"{path}: {type(net).__name__} is not taken: {error}")

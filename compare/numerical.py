@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.candidate import Candidate
+from compare.conventions import numerical_text
 from compare.evaluation import Convention
 from compare.judgement import Judgement, judge_elements
 from compare.reference import Reference
@@ -53,9 +54,7 @@ class Numerical:
     @property
     def text(self) -> str:
         """As a convention is named."""
-        h = f"{self.step:.0e}".replace("e-0", "e-")
-        formula = "(L(w + h) - L(w - h)) / 2h" if self.is_central else "(L(w + h) - L(w)) / h"
-        return f"gradients are numerical: {formula} with h = {h}"
+        return numerical_text(self.step, is_central=self.is_central)
 
     @property
     def divisor(self) -> float:

@@ -38,24 +38,23 @@ def other_values(net: Any) -> tuple[str, ...]:
 
 
 def not_exercised(
-    candidate: Candidate, build: Callable[[Mapping[str, Any]], Any], cls: Any, used: Any
+    build: Callable[[Mapping[str, Any]], Any], cls: Any, used: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Return the switches that would make another computation, as in --arg use_batchnorm=True.
 
     Parameters
     ----------
-    candidate : Candidate
-        The network as it was built.
     build : callable
-        Builds another one, with these arguments beside the others.
+        Builds another network, with these arguments beside those that were used: what is judged
+        itself is not called before its time.
     cls : type
         Its class.
     used : mapping
-        The arguments that it was built with.
+        The arguments that the network was built with.
     """
-    own = _answers(candidate)
-    found = []
-    for name, default in switches(cls).items():
+    found, there = [], switches(cls)
+    own = _answers(Candidate(build({}))) if there else []
+    for name, default in there.items():
         value = used.get(name, default)
         others = [not value] if isinstance(value, bool) else [a for a in BOOK if a != value]
         for other in others:
