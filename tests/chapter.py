@@ -31,6 +31,7 @@ from compare.run import experiment
 from compare.run_report import collect
 from compare.threads import one_thread_each
 from detection import found
+from planted_bugs.around import EXTENDED
 from power import measured_with, row
 from sweep import digits_data
 from tasks import Task
@@ -100,9 +101,10 @@ def mistakes(title: str, dtype: str) -> Iterator[bool]:
             dropout = extended.wrong(extended.Inverted, **methods)
             net = extended.net(dropout=dropout, use_batchnorm=False, dtype=kind)
             yield check_network(net).verdict is Verdict.DIFFERENT
-    for plant, extras, *_ in test_run_extend.BUGS:
-        if {"--batchnorm": "BatchNorm", "--dropout": "Dropout"}[extras[0]] == title:
-            yield test_run_extend.seen(plant, (*extras, "--dtype", dtype)) is not None
+    for bug in EXTENDED:
+        words = bug.options["words"]
+        if {"--batchnorm": "BatchNorm", "--dropout": "Dropout"}[words[0]] == title:
+            yield test_run_extend.seen(bug, (*words, "--dtype", dtype)) is not None
 
 
 def alarm(title: str, dtype: str, seed: int) -> list[int]:

@@ -1,21 +1,23 @@
 """The one way in which mistakes are planted: edits of the text of a file of this repository.
 
-A file alone is executed in a module of its own; files of the packages stand, in an edited copy, in
-the place of the right ones, so that everything around the mistake is what a user has.
+A file alone is executed in a module of its own; packages are imported anew, with the mistakes in
+them, in the place of the right ones, so that everything around a mistake is what a user has.
 """
 
 import contextlib
+import functools
 import re
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("scratch", "compare")
+PACKAGES = ("scratch", "torch_ref", "compare")
 
 
 class Bug(NamedTuple):
@@ -33,8 +35,8 @@ class Bug(NamedTuple):
         What is wrong, in words.
     options : dict
         What it needs to show: activation, weight_decay_lambda, optimizer, ...
-    probe, quantity : str
-        Of the first divergence, where a table says so.
+    probe, quantity, where : str
+        Of the first divergence, where a table says so; where is a stimulus or a step.
     within : str
         The class in which `old` stands once, where it stands in others, too.
     """
@@ -48,6 +50,7 @@ class Bug(NamedTuple):
     options: dict[str, Any] = {}  # noqa: RUF012  # never changed
     probe: str = ""
     quantity: str = ""
+    where: str = ""
     within: str = ""
 
     @property
@@ -72,45 +75,68 @@ def edited(source: str, bug: Bug) -> str:
     return head + body.replace(bug.old, bug.new) + tail
 
 
-def module(file: str, *bugs: Bug) -> ModuleType:
-    """Return a file, executed in a module of its own, with the bugs in it."""
-    path = ROOT / file
+def edited_code(path: Path, bugs: Iterable[Bug]) -> CodeType:
+    """Return the code of a file with the bugs in it; its lines are not those of the file."""
     source = path.read_text(encoding="utf-8")
     for bug in bugs:
         source = edited(source, bug)
+    return compile(source, f"<edited {path.name}>", "exec")
+
+
+def module(file: str, *bugs: Bug) -> ModuleType:
+    """Return a file, executed in a module of its own, with the bugs in it."""
+    path = ROOT / file
     made = ModuleType(path.stem)
     made.__package__ = path.parent.name
-    exec(compile(source, f"<{file}>", "exec"), vars(made))  # whose lines are not those of the file
+    exec(edited_code(path, bugs), vars(made))
     return made
 
 
+@functools.cache
+def compiled(path: Path) -> CodeType:
+    """Return the code of a file without bugs: most of a package, each time that one is planted."""
+    return compile(path.read_text(encoding="utf-8"), str(path), "exec")
+
+
+class Edited(MetaPathFinder, Loader):
+    """Finds the modules of the packages, and executes them with the bugs in them."""
+
+    def __init__(self, bugs: tuple[Bug, ...]) -> None:
+        self.bugs = bugs
+
+    def find_spec(self, name: str, _: Any, __: Any = None) -> ModuleSpec | None:
+        """Return where a module of the packages is."""
+        if name.split(".")[0] not in PACKAGES:
+            return None
+        path = ROOT.joinpath(*name.split("."))
+        inside = [str(path)] if path.is_dir() else None
+        file = path / "__init__.py" if inside else path.with_suffix(".py")
+        if not file.is_file():
+            return None
+        return spec_from_file_location(name, file, loader=self, submodule_search_locations=inside)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Execute a module, edited where a bug is in it."""
+        path = Path(str(module.__file__))
+        bugs = [bug for bug in self.bugs if ROOT / bug.file == path]
+        exec(edited_code(path, bugs) if bugs else compiled(path), vars(module))
+
+
 @contextlib.contextmanager
-def planted(*bugs: Bug) -> Iterator[Path]:
+def planted(*bugs: Bug) -> Iterator[None]:
     """Put packages with the bugs in the place of the right ones."""
     ours = {n: m for n, m in sys.modules.items() if n.split(".")[0] in PACKAGES}
+    finder = Edited(bugs)
     for name in ours:
         del sys.modules[name]
-    with tempfile.TemporaryDirectory() as folder:
-        sys.path.insert(0, folder)
-        try:
-            copied(bugs, Path(folder))
-            yield Path(folder)
-        finally:
-            sys.path.remove(folder)
-            for name in [n for n in sys.modules if n.split(".")[0] in PACKAGES]:
-                del sys.modules[name]
-            sys.modules.update(ours)
-
-
-def copied(bugs: tuple[Bug, ...], folder: Path) -> None:
-    """Write the packages with the bugs in them."""
-    for package in PACKAGES:
-        shutil.copytree(
-            ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    for bug in bugs:
-        path = folder / bug.file
-        path.write_text(edited(path.read_text(encoding="utf-8"), bug), encoding="utf-8")
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in [n for n in sys.modules if n.split(".")[0] in PACKAGES]:
+            del sys.modules[name]
+        sys.modules.update(ours)
 
 
 def wrong_network(bug: Bug, *arguments: Any, **options: Any) -> Any:

@@ -8,7 +8,7 @@ import pytest
 import bugs
 import planted
 import scratch
-from planted_bugs import blind, expected, layered, pairs, updates
+from planted_bugs import around, blind, expected, layered, pairs, updates
 from planting import ROOT, Bug, edited, module, wrong_network
 from planting import planted as planted_in_packages
 from test_optimizer_check import MISTAKES
@@ -18,6 +18,7 @@ TABLES = {
     "bugs": (bugs.BUGS, 90), "planted": (planted.BUGS, 31), "layered": (layered.LAYERED, 83),
     "updates": (updates.UPDATES, 36), "blind": (blind.BLIND, 45), "strange": (blind.STRANGE, 16),
     "optimisers": (IN_OPTIMIZERS, 40), "optimisers of the book": (MISTAKES, 26),
+    "runs": ([*around.PLAIN, around.OTHER_FORM], 24), "extended runs": (around.EXTENDED, 12),
 }  # fmt: skip  # a table, and how many bugs it had when it was last added to
 FILE = "scratch/layers.py"
 SOURCE = "class A:\n    x = 1\n\n\nclass B:\n    x = 1\n    y = 2\n"
@@ -68,14 +69,17 @@ def test_a_file_alone_has_a_module_of_its_own():
 def test_the_right_packages_come_back():
     before = {name: m for name, m in sys.modules.items() if name.startswith(("scratch", "compare"))}
     bug = Bug("some bug", "", FILE, "np.maximum(x, 0)", "x")
-    with planted_in_packages(bug) as folder:
+    path = [*sys.meta_path]
+    with planted_in_packages(bug):
+        import compare.run as run_of_it
         import scratch as wrong
 
         assert wrong is not scratch
-        assert str(folder) in wrong.__file__
+        assert run_of_it.scratch_subject.__globals__["scratch"] is wrong
+        assert wrong.Relu().forward(np.array([-1.0])) == -1
     with pytest.raises(ZeroDivisionError), planted_in_packages(bug):
         raise ZeroDivisionError
-    assert str(folder) not in sys.path
+    assert sys.meta_path == path
     after = {name: m for name, m in sys.modules.items() if name.startswith(("scratch", "compare"))}
     assert before == after
 

@@ -1,26 +1,29 @@
 """Bugs planted in the code around a run: each is seen and placed at its step and quantity."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 import compare.run
 import compare.trial
-import scratch
-import scratch.multi_layer_net
-import torch_ref
 from compare.data import load_data
 from compare.judgement import Verdict, first_failing
 from compare.lockstep import ScratchStack, Side
-from compare.options import parse_options
-from compare.run import experiment
-from compare.run_report import collect
-from scratch import SGD, Affine, MultiLayerNet, Relu, SoftmaxWithLoss
+from planted_bugs.around import OTHER_FORM, PLAIN
+from planting import planted
 
 STEPS = 12
 
 
 def run(*arguments, data=None):
+    """Return the report of a short run, by the packages that are in place."""
+    from compare.data import load_data
+    from compare.options import parse_options
+    from compare.run import experiment
+    from compare.run_report import collect
+
     options = parse_options(
         ["--steps", str(STEPS), "--batch-size", "16", "--hidden", "20", "20", "15", "--lr", "0.05",
          "--init", "he", "--data", "digits", *arguments]
@@ -35,277 +38,13 @@ def digits():
     return load_data("digits", None, "float64", "cpu", print)
 
 
-# data
-
-
-def wrong_pixels(patch):
-    right = scratch.load_mnist
-
-    def load(**options):
-        (x, t), test = right(**options)
-        return (x * 255 / 256, t), test
-
-    patch.setattr(scratch, "load_mnist", load)
-
-
-def through_float32(patch):
-    right = scratch.load_mnist
-
-    def load(**options):
-        (x, t), test = right(**options | {"dtype": np.float32})
-        return (x.astype(options["dtype"]), t), test
-
-    patch.setattr(scratch, "load_mnist", load)
-
-
-def shifted_labels(patch):
-    right = scratch.load_mnist
-
-    def load(**options):
-        (x, t), test = right(**options)
-        return (x, np.roll(t, 1)), test
-
-    patch.setattr(scratch, "load_mnist", load)
-
-
-def short_batch(patch):
-    right = Side.advance
-
-    def advance(self, rows):
-        right(self, rows if isinstance(rows, torch.Tensor) else rows[:-1])
-
-    patch.setattr(Side, "advance", advance)
-
-
-def next_batch(patch):
-    right = Side.advance
-
-    def advance(self, rows):
-        right(self, rows if isinstance(rows, torch.Tensor) else (rows + 1) % len(self.x))
-
-    patch.setattr(Side, "advance", advance)
-
-
-# init
-
-
-def std_is_variance(patch):
-    patch.setattr(scratch.multi_layer_net, "weight_std", lambda rule, fan_in: 2 / fan_in)
-
-
-def xavier_for_he(patch):
-    patch.setattr(scratch.multi_layer_net, "weight_std", lambda rule, fan_in: (1 / fan_in) ** 0.5)
-
-
-def other_form(patch):
-    """1 / sqrt where the rule is sqrt(1 / .): another last bit for some fan_in."""
-    patch.setattr(
-        scratch.multi_layer_net, "weight_std", lambda rule, fan_in: 1 / (fan_in / 2) ** 0.5
-    )
-
-
-def biases_not_zero(patch):
-    right = MultiLayerNet.__init__
-
-    def init(self, *arguments, **options):
-        right(self, *arguments, **options)
-        self.params["b1"] += 0.01
-
-    patch.setattr(MultiLayerNet, "__init__", init)
-
-
-# forward, loss, backward
-
-
-def no_bias_in_layer_two(patch):
-    right = Affine.forward
-
-    def forward(self, x):
-        return right(self, x) - (self.b if self.W.shape == (20, 20) else 0)
-
-    patch.setattr(Affine, "forward", forward)
-
-
-def book_epsilon(patch):
-    right = SoftmaxWithLoss.forward
-
-    def forward(self, x, t):
-        right(self, x, t)
-        return float(-np.log(self.y[np.arange(len(x)), self.t] + 1e-7).mean())
-
-    patch.setattr(SoftmaxWithLoss, "forward", forward)
-
-
-def no_slope(patch):
-    patch.setattr(Relu, "backward", lambda self, dout: dout)
-
-
-# update
-
-
-def uphill(patch):
-    def update(self, params, grads):
-        for key in params:
-            params[key] += self.lr * grads[key]
-
-    patch.setattr(SGD, "update", update)
-
-
-def lr_in_float32(patch):
-    def update(self, params, grads):
-        for key in params:
-            params[key] -= float(np.float32(self.lr)) * grads[key]
-
-    patch.setattr(SGD, "update", update)
-
-
-def first_parameter_skipped(patch):
-    def update(self, params, grads):
-        for key in list(params)[1:]:
-            params[key] -= self.lr * grads[key]
-
-    patch.setattr(SGD, "update", update)
-
-
-def rebinding(patch):
-    def update(self, params, grads):
-        for key in params:
-            params[key] = params[key] - self.lr * grads[key]
-
-    patch.setattr(SGD, "update", update)
-
-
-def once_double(patch):
-    """One update too large, in a step that nobody planned to judge."""
-    right, calls = SGD.update, []
-
-    def update(self, params, grads):
-        calls.append(1)
-        right(self, params, {k: g * (1 + (len(calls) == 8)) for k, g in grads.items()})
-
-    patch.setattr(SGD, "update", update)
-
-
-# loop
-
-
-def loss_before_update(patch):
-    def step(self, x, t):
-        self.loss = self.net.loss(x, t)
-        self.grads = self.net.gradient(x, t)
-        self.active = [~v.mask for v in self.net.layers.values() if isinstance(v, Relu)]
-        self.optimizer.update(self.net.params, self.grads)
-
-    patch.setattr(ScratchStack, "step", step)
-
-
-def stale_gradients(patch):
-    right = ScratchStack.step
-
-    def step(self, x, t):
-        first = not self.grads
-        kept, net = self.grads, self.net
-        if first:
-            right(self, x, t)
-            return
-        self.optimizer.update(net.params, kept)
-        self.loss = net.loss(x, t)
-
-    patch.setattr(ScratchStack, "step", step)
-
-
-def updated_twice(patch):
-    right = ScratchStack.step
-
-    def step(self, x, t):
-        right(self, x, t)
-        self.optimizer.update(self.net.params, self.grads)
-        self.loss = self.net.loss(x, t)
-
-    patch.setattr(ScratchStack, "step", step)
-
-
-def shared_memory(patch):
-    """Both stacks train one set of weights: they agree, and both are wrong."""
-    nets = []
-    right = MultiLayerNet.__init__
-
-    def init(self, *arguments, **options):
-        right(self, *arguments, **options)
-        nets.append(self)
-
-    class Sharing(torch_ref.MultiLayerNetExtend):
-        def __init__(self, *arguments, **options):
-            super().__init__(*arguments, **options)
-            for i, linear in enumerate(self.linears() if nets else [], start=1):
-                linear.weight.data = torch.from_numpy(nets[-1].params[f"W{i}"]).T
-
-    patch.setattr(MultiLayerNet, "__init__", init)
-    patch.setattr(torch_ref, "MultiLayerNetExtend", Sharing)
-
-
-# the loop around torch, and what happens late
-
-
-def no_zero_grad(patch):
-    patch.setattr(torch.optim.SGD, "zero_grad", lambda *_: None)
-
-
-def torch_lr(patch):
-    patch.setattr(
-        compare.run, "torch_optimizer", lambda _, params: torch.optim.SGD(params, lr=0.06)
-    )
-
-
-def nan_once(patch):
-    """A NaN that appears in a step that nobody planned to judge."""
-    right, calls = SGD.update, []
-
-    def update(self, params, grads):
-        calls.append(1)
-        right(self, params, grads)
-        if len(calls) == 6:
-            params["W2"][3, 3] = np.nan
-
-    patch.setattr(SGD, "update", update)
-
-
-BUGS = [
-    (wrong_pixels, "data", "x", "the files"),
-    (through_float32, "data", "x", "the files"),
-    (shifted_labels, "data", "t", "the files"),
-    (short_batch, "data", "batch", "step 0"),
-    (next_batch, "data", "batch", "step 0"),
-    (std_is_variance, "init", "W1", "the start"),
-    (xavier_for_he, "init", "W1", "the start"),
-    (biases_not_zero, "init", "b1", "the start"),
-    (shared_memory, "aliasing", "params", "the start"),
-    (no_bias_in_layer_two, "forward", "z2", "step 0"),
-    (book_epsilon, "loss", "loss", "step 0"),
-    (no_slope, "gradient", "W3", "step 0"),
-    (uphill, "update", "W1", "step 0"),
-    (lr_in_float32, "update", "W1", "step 0"),
-    (first_parameter_skipped, "update", "W1", "step 0"),
-    (rebinding, "update", "W1", "step 0"),
-    (once_double, "update", "W1", "step 7"),
-    (loss_before_update, "loss", "loss", "step 0"),
-    (stale_gradients, "gradient", "W4", "step 1"),
-    (updated_twice, "update", "W1", "step 0"),
-    (no_zero_grad, "gradient", "W4", "step 1"),
-    (torch_lr, "update", "W1", "step 0"),
-    (nan_once, "update", "W2", "step 5"),
-]
-
-
-@pytest.mark.parametrize(
-    ("plant", "probe", "name", "where"), BUGS, ids=[plant.__name__ for plant, *_ in BUGS]
-)
-def test_planted_bug_is_seen_and_placed(monkeypatch, plant, probe, name, where):
-    plant(monkeypatch)
-    report = run()
+@pytest.mark.parametrize("bug", PLAIN, ids=lambda bug: bug.name)
+def test_planted_bug_is_seen_and_placed(bug):
+    with planted(bug):
+        report = run()
     (init,) = report.inits
-    first = next(j for j in init.failing if j.verdict is not Verdict.SAME)
-    assert (first.probe, first.name, first.where) == (probe, name, where)
+    first = next(j for j in init.failing if j.verdict != Verdict.SAME)
+    assert (first.probe, first.name, first.where) == (bug.probe, bug.quantity, bug.where)
     assert report.verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE)
     assert report.exit_code() == 1
     assert f"First divergence: {first.quantity}" in report.text()
@@ -319,10 +58,10 @@ def test_right_code_is_same(digits):
     assert sorted(report.inits[0].points) == [0, 1, 3, 10, 11]
 
 
-def test_another_last_bit_of_std_is_seen(monkeypatch, digits):
-    other_form(monkeypatch)
-    equal = all(1 / (n / 2) ** 0.5 == (2 / n) ** 0.5 for n in (784, 20, 15))
-    assert (run(data=digits).verdict is Verdict.SAME) == equal
+def test_another_last_bit_of_std_is_seen(digits):
+    equal = all(1 / math.sqrt(n / 2) == math.sqrt(2 / n) for n in (784, 20, 15))
+    with planted(OTHER_FORM):
+        assert (run(data=digits).verdict == Verdict.SAME) == equal
 
 
 def test_another_order_inside_the_batch_is_no_mistake(monkeypatch, digits):
