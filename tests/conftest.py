@@ -1,14 +1,17 @@
-"""Shared by all tests: where MNIST is, one thread for each library, small batches."""
+"""Shared by all tests: where MNIST is, one thread for each library, children that start soon."""
 
+import multiprocessing
 import os
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+import compare.child
 from compare.threads import one_thread_each
 
 MNIST_PLACES = (
@@ -22,6 +25,24 @@ NO_MNIST = "MNIST is not here: put the four files into $NETPARITY_DATA"
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     with one_thread_each():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_children():
+    """Fork the processes of candidates from one that has imported what each of them imports.
+
+    The same code runs in them; what a process has to import first, those tests show that start
+    netparity as a command.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        yield
+        return
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch"])
+    with pytest.MonkeyPatch.context() as patch:
+        here = SimpleNamespace(get_context=lambda _: context)
+        patch.setattr(compare.child, "multiprocessing", here)
         yield
 
 
