@@ -98,7 +98,10 @@ class Diagnosis:
 
     @property
     def doubts_loss(self) -> bool:
-        """Whether the loss is said to be wrong, or is so still."""
+        """Whether the loss is said to be wrong, or is so still, and nothing before it."""
+        after = ("loss", "gradient ", "state ")
+        if not all(name.startswith(after) for name in self.left):
+            return False
         return "loss" in self.left or any(cause.part == "loss" for cause in self.causes)
 
     @property
