@@ -84,8 +84,6 @@ class Search:
         What it gave, on each stimulus.
     rows : sequence of Mistake
         The catalogue.
-    activation : str
-        Of the network.
     facts : sequence of Judgement
         What was seen beside values: shared arrays, calls that leave something behind.
     most : float
@@ -94,7 +92,6 @@ class Search:
 
     cases: Sequence[Case]
     rows: Sequence[Mistake] = NETWORK
-    activation: str = ""
     facts: Sequence[Judgement] = ()
     most: float = REPLAYS
 
