@@ -32,6 +32,8 @@ class Cause:
         Other explanations that fit as well, ...
     equal_keys : tuple of str
         ... and their names in the catalogue.
+    piece : str
+        Which piece of the network is wrong, as in the catalogue.
     """
 
     key: str
@@ -46,6 +48,7 @@ class Cause:
     mends: tuple[str, ...] = ()
     equals: tuple[Texts, ...] = ()
     equal_keys: tuple[str, ...] = ()
+    piece: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,11 @@ class Diagnosis:
     def is_simple(self) -> bool:
         """Whether one cause explains everything."""
         return self.is_repaired and len(self.causes) <= 1
+
+    @property
+    def doubts_activation(self) -> bool:
+        """Whether several causes lie in an activation, which may have been taken for another."""
+        return len(self.causes) > 1 and any(c.piece in ("act", "slope") for c in self.causes)
 
     @property
     def doubts_loss(self) -> bool:

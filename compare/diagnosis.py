@@ -263,7 +263,7 @@ class Search:
             finding=finding_of(self.cases, before, target),
             is_certain=suspect.certain and not others and not self.budget.is_spent,
             mends=tuple(sorted(mended, key=self.order.index)),
-            equals=tuple(others.values()), equal_keys=tuple(others),
+            equals=tuple(others.values()), equal_keys=tuple(others), piece=mistake.piece,
         )  # fmt: skip  # as in Cause
 
     def _says(self, suspect: Suspect) -> Texts:

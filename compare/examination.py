@@ -179,7 +179,7 @@ class Examination:
             found = Search(cases, facts=facts).run()
             best = min(best or found, found, key=Diagnosis.rank)
             certain = best.is_repaired and all(cause.is_certain for cause in best.causes)
-            if certain and (best.is_simple or not self.is_guess):
+            if certain and not (self.is_guess and best.doubts_activation):
                 break
         return best
 
