@@ -32,6 +32,8 @@ class Cause:
         Other explanations that fit as well, ...
     equal_keys : tuple of str
         ... and their names in the catalogue.
+    piece : str
+        Which piece of the network is wrong, as in the catalogue.
     """
 
     key: str
@@ -46,6 +48,7 @@ class Cause:
     mends: tuple[str, ...] = ()
     equals: tuple[Texts, ...] = ()
     equal_keys: tuple[str, ...] = ()
+    piece: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,16 @@ class Diagnosis:
         return self.is_repaired and len(self.causes) <= 1
 
     @property
+    def doubts_activation(self) -> bool:
+        """Whether several causes lie in an activation, which may have been taken for another."""
+        return len(self.causes) > 1 and any(c.piece in ("act", "slope") for c in self.causes)
+
+    @property
     def doubts_loss(self) -> bool:
-        """Whether the loss is said to be wrong, or is so still."""
+        """Whether the loss is said to be wrong, or is so still, and nothing before it."""
+        after = ("loss", "gradient ", "state ")
+        if not all(name.startswith(after) for name in self.left):
+            return False
         return "loss" in self.left or any(cause.part == "loss" for cause in self.causes)
 
     @property

@@ -84,8 +84,6 @@ class Search:
         What it gave, on each stimulus.
     rows : sequence of Mistake
         The catalogue.
-    activation : str
-        Of the network.
     facts : sequence of Judgement
         What was seen beside values: shared arrays, calls that leave something behind.
     most : float
@@ -94,7 +92,6 @@ class Search:
 
     cases: Sequence[Case]
     rows: Sequence[Mistake] = NETWORK
-    activation: str = ""
     facts: Sequence[Judgement] = ()
     most: float = REPLAYS
 
@@ -266,7 +263,7 @@ class Search:
             finding=finding_of(self.cases, before, target),
             is_certain=suspect.certain and not others and not self.budget.is_spent,
             mends=tuple(sorted(mended, key=self.order.index)),
-            equals=tuple(others.values()), equal_keys=tuple(others),
+            equals=tuple(others.values()), equal_keys=tuple(others), piece=mistake.piece,
         )  # fmt: skip  # as in Cause
 
     def _says(self, suspect: Suspect) -> Texts:

@@ -312,10 +312,10 @@ class Examination:
                 cases = ordinary
             if not cases:
                 continue
-            found = Search(cases, activation=activation, facts=facts).run()
+            found = Search(cases, facts=facts).run()
             best = min(best or found, found, key=Diagnosis.rank)
             certain = best.is_repaired and all(cause.is_certain for cause in best.causes)
-            if certain and (best.is_simple or not identity.is_guess):
+            if certain and not (identity.is_guess and best.doubts_activation):
                 break
         return best
 

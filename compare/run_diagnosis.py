@@ -359,7 +359,7 @@ def _of_values(trial: "Trial", side: str, first: Judgement) -> Diagnosis:
     if first.probe == "gradient" and (found := _old_gradients(trial, side)):
         return found
     cases = [*_cases(trial, side, loss=first.probe == "loss")]
-    return replace(Search(cases, activation=trial.reference.activation).run(), place=STEPS)
+    return replace(Search(cases).run(), place=STEPS)
 
 
 def _loss_before(trial: "Trial", side: str) -> Diagnosis | None:

@@ -98,7 +98,7 @@ def test_a_change_that_rounding_explains_is_no_cause():
 
     here = case(off)
     assert here.off(()) == ["W2"]
-    found = Search([here], activation="tanh").run()
+    found = Search([here]).run()
     assert not found.causes, found
 
 
@@ -321,9 +321,9 @@ def test_gradients_of_biases_that_are_0_in_a_network_with_biases_are_a_mistake()
 
 def test_where_the_budget_ends_it_is_said_how_many_were_tried():
     here = case(lambda values: {**values, "W2": 2 * values["W2"]})
-    whole = Search([here], activation="tanh").run()
+    whole = Search([here]).run()
     assert whole.causes and whole.tried == (0, 0)
-    cut = Search([here], activation="tanh", most=1).run()
+    cut = Search([here], most=1).run()
     count, total = cut.tried
     assert 0 < count < total == len(NETWORK)
     assert f"({count} of {total})" in " ".join(" ".join(diagnosis_text(cut, "en")).split())

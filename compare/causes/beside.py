@@ -1,29 +1,30 @@
 """What a candidate is beside its mistakes: the conventions it follows, a network without biases."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from compare.causes.case import Case, Mistakes
 from compare.causes.mistake import Texts
-from compare.causes.replay import Float64, Planted, Replay
+from compare.causes.replay import Float64, Planted
 from compare.conventions import EPSILONS, Entry, catalogue
 
 
-def without_biases(c: Replay) -> dict[str, Float64]:
-    """Return the parameters, every bias 0."""
-    return {k: np.zeros_like(v) if k[0] == "b" and k[1:].isdigit() else v
-            for k, v in c.params.items()}  # fmt: skip  # an item, its source
+def _with_zeros(values: Mapping[str, Float64]) -> dict[str, Float64]:
+    """Return parameters or gradients, those of every bias 0."""
+    return {k: np.zeros_like(v) if is_bias(k) else v for k, v in values.items()}
 
 
-def untrained_biases(c: Replay) -> dict[str, Float64]:
-    """Return the gradients, those of every bias 0."""
-    return {k: np.zeros_like(v) if k[0] == "b" and k[1:].isdigit() else v
-            for k, v in c.grads.items()}  # fmt: skip  # an item, its source
+def is_bias(name: str) -> bool:
+    """Whether a parameter is b1, b2, ...; beta1 is none."""
+    return name[0] == "b" and name[1:].isdigit()
 
 
-NO_BIASES: Mistakes = (Planted("params", without_biases), Planted("grads", untrained_biases))
+NO_BIASES: Mistakes = (
+    Planted("params", lambda c: _with_zeros(c.params)),
+    Planted("grads", lambda c: _with_zeros(c.grads)),
+)
 """A network without biases, given some so that it has all parameters."""
 
 NO_BIASES_SAYS: Texts = (
@@ -59,10 +60,7 @@ def may_lack_biases(cases: Sequence[Case]) -> bool:
     """Whether no bias has a gradient anywhere, and taking all of them out of the network makes less
     off and nothing that was not.
     """
-    gradients = [
-        value for case in cases for key, value in case.actual.items()
-        if key[0] == "b" and key[1:].isdigit()
-    ]  # fmt: skip  # what, where from
+    gradients = [v for case in cases for key, v in case.actual.items() if is_bias(key)]
     if not gradients or any(np.any(value) for value in gradients):
         return False
     return _explains(cases, (), cases, NO_BIASES)
