@@ -274,9 +274,22 @@ def random_options(rng, known=tuple(k for k in ACTIVATIONS if k not in UNKNOWN))
     return o
 
 
-def random_sizes(rng, numerical=False):
-    """Return features, hidden units, classes."""
-    hidden = int(rng.integers(0, 2 if numerical else 4))
+def random_sizes(rng, *, numerical=False, hidden=False):
+    """Return features, hidden units (some, if `hidden`), classes."""
+    layers = int(rng.integers(int(hidden), 2 if numerical else 4))
     top = 8 if numerical else 40
-    sizes = [int(rng.integers(2, top)) for _ in range(hidden + 1)]
+    sizes = [int(rng.integers(2, top)) for _ in range(layers + 1)]
     return [*sizes, int(rng.integers(2, 6 if numerical else 12))]
+
+
+WRONG = {
+    "one-hot is not divided": {"targets": "both", "step": 0.0, "summed": False},
+    "decay missing in the loss": {"decay": 0.1},
+    "decay missing in the gradient": {"decay": 0.1, "step": 0.0},
+    "derivative squared": {"activation": "tanh", "step": 0.0},
+    "derivative of relu": {"activation": "gelu", "step": 0.0},
+    "dW1 doubled": {"step": 0.0},
+    "db averaged": {"bias": "row", "step": 0.0},
+    "norm without its third term": {"layernorm": True, "bias": "flat", "step": 0.0},
+}
+"""The mistakes, and what a network must be to have them."""

@@ -26,6 +26,13 @@ LINES = {
     "relu": Lines("np.maximum(x, 0)", "dout * (x > 0)", book("5.5.1")),
     "sigmoid": Lines("1 / (1 + np.exp(-x))", "dout * (1 - out) * out", book("5.5.2")),
     "tanh": Lines("np.tanh(x)", "dout * (1 - out ** 2)", ("", "")),
+    "leaky_relu": Lines(
+        "np.where(x > 0, x, slope * x)", "dout * np.where(x > 0, 1, slope)", ("", "")
+    ),
+    "elu": Lines("np.where(x > 0, x, np.expm1(x))", "dout * np.where(x > 0, 1, out + 1)", ("", "")),
+    "silu": Lines("x * sigmoid(x)", "dout * sigmoid(x) * (1 + x * (1 - sigmoid(x)))", ("", "")),
+    "softplus": Lines("np.logaddexp(0, x)", "dout * sigmoid(x)", ("", "")),
+    "identity": Lines("x", "dout", ("", "")),
 }
 """By activation."""
 
