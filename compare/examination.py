@@ -1,5 +1,6 @@
 """How a network is examined: called at all, identified, then judged on every stimulus."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -95,8 +96,9 @@ class Examination:
         self._see_numerical()
         self.identification = Identification(self.calls, self._reference, plain)
         identities = self.identification.identities(activation)
-        reports = []
+        reports, undrawn = [], self.stimuli
         for identity in identities:
+            self.stimuli = copy.deepcopy(undrawn)  # each is judged on batches of the same draws
             reports.append(self._report(identity, search=self.explain or len(identities) > 1))
             if reports[-1].verdict is Verdict.SAME:
                 return reports[-1]
@@ -123,7 +125,7 @@ class Examination:
         stimuli, not_judged = self._stimuli(reference, self.batch)
         self.previous = candidate.gradient(plain.x, plain.t)
         responses = [r for stimulus in stimuli for r in self.calls.respond(stimulus)]
-        if self.forms.beside:
+        if self.forms.beside and not any(fact.fails for fact in facts):
             responses += list(self.calls.in_other_form(responses, self.forms.beside))
 
         judgements, conventions = self._recognised(responses, identity, start)
@@ -135,9 +137,11 @@ class Examination:
         part = self._unknown_part(identity, responses, judgements, facts) if differs else ""
         diagnosis = None
         if part or (search and differs):
-            diagnosis = self._diagnosed(responses, identity, facts)
+            wrong = {j.where for j in judgements if j.fails}
+            within = [r for r in responses if not r.stimulus.is_stress or r.stimulus.name in wrong]
+            diagnosis = self._diagnosed(within, identity, facts)
         scope = ""
-        if part and not (diagnosis and diagnosis.is_repaired):
+        if part and not _explains(diagnosis, part):
             scope = scope_text(part, identity.activation)
             verdict, diagnosis = Verdict.INCONCLUSIVE, None
             judgements = [replace(j, verdict=verdict, detail="") for j in judgements]
@@ -163,7 +167,7 @@ class Examination:
         """Judge the responses under the conventions that the network follows, and name these."""
         activation = identity.activation
         slope = identity.convention.negative_slope
-        decays = {r.stimulus.weight_decay for r in responses}
+        decays = {None, *(r.stimulus.weight_decay for r in responses)}
         references = {decay: self._reference(activation, decay) for decay in decays}
         rules = {key: rule_of(each, self.candidate.dtype) for key, each in references.items()}
 
@@ -177,7 +181,6 @@ class Examination:
             return [j for of_response in here for j in self._judge(*of_response, followed)]
 
         reference = references[None]
-
         judgements, names, convention = recognise(
             judge,
             self._epsilons(responses, reference),
@@ -241,22 +244,27 @@ class Examination:
         Only where its gradients are the derivative of its own loss, on every stimulus that training
         could visit, and nothing that was declared says what it should be.
         """
+        candidate = self.candidate
         stress = {r.stimulus.name for r in responses if r.stimulus.is_stress}
         part = unknown_part(judgements, stress)
         if not part or (part == "forward" and not identity.is_guess):
             return ""
+        if part == "loss" and self.is_decay_declared and candidate.weight_decay_lambda is None:
+            return ""
         if any(fact.fails for fact in facts) or any(r.raised for r in responses):
             return ""
-        if self.candidate.found.has_modes and not self.candidate.found.can_switch:
+        if candidate.found.has_modes and not candidate.found.can_switch:
             return ""
         ordinary = {id(r.stimulus): r.stimulus for r in responses if not r.stimulus.is_stress}
+        checks = []
         for stimulus in ordinary.values():
-            if self.candidate.found.batchnorm and len(stimulus.x) == 1:
-                continue
-            self.calls.show(stimulus)
-            if not look_at_gradients(self.candidate, stimulus).holds:
-                return ""
-        return part
+            # Without biases a blank row puts units on their kinks, where there is no derivative.
+            has_derivative = stimulus.x.any(axis=1).all()
+            if has_derivative and not (candidate.found.batchnorm and len(stimulus.x) == 1):
+                self.calls.show(stimulus)
+                checks.append(look_at_gradients(candidate, stimulus))
+        seen = [check for check in checks if check.is_finite]
+        return part if seen and all(check.holds for check in seen) else ""
 
     def _found(self, identity: Identity) -> Iterator[str]:
         """Yield what was found about the network, for the report."""
@@ -279,7 +287,7 @@ class Examination:
         if self.calls.untold is not None and found.has_modes:
             yield f"loss and predict {'in' if self.calls.untold else 'after'} training"
         if candidate.output != "logits" or not candidate.not_judged:
-            yield f"predict returns {candidate.output}" if self._has_predict() else ""
+            yield f"predict returns {candidate.output}" if self.identification.sees_end else ""
         else:
             yield candidate.not_judged
         if self.calls.other_decay is not None:
@@ -289,9 +297,6 @@ class Examination:
             yield f"weight_decay_lambda {decay:g}"
         elif candidate.weight_decay_lambda is not None:
             yield "weight_decay_lambda 0: weight decay is not judged"
-
-    def _has_predict(self) -> bool:
-        return bool(self.candidate.outputs(self.plain.x))
 
     def _init_text(self) -> str:
         return name_rule(self.given) if self.init is None else init_text(self.given, self.init)
@@ -449,3 +454,13 @@ class Examination:
     def _purity(self) -> Judgement:
         spoiled = sorted(set(self.candidate.spoiled))
         return judge_fact("purity", "arrays", "all stimuli", not spoiled, ", ".join(spoiled))
+
+
+def _explains(diagnosis: Diagnosis | None, part: str) -> bool:
+    """Whether known mistakes explain that a part of the network is another function.
+
+    A wrong loss and a wrong gradient that is the derivative of it are no two mistakes.
+    """
+    if diagnosis is None or not diagnosis.is_repaired:
+        return False
+    return part == "forward" or len(diagnosis.causes) == 1

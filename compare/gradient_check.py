@@ -94,6 +94,11 @@ class GradientCheck:
         return sorted((d for d in self.derivatives if d.is_off), key=lambda d: -d.relative_error)
 
     @property
+    def is_finite(self) -> bool:
+        """Whether the loss is finite around these parameters, so that it has a derivative."""
+        return all(np.isfinite(derivative.measured) for derivative in self.derivatives)
+
+    @property
     def holds(self) -> bool:
         """Whether each gradient is the derivative of the loss, as far as can be seen."""
         return bool(self.derivatives) and not self.off

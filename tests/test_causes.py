@@ -5,6 +5,7 @@ import pytest
 
 import bugs
 from compare import check_network, check_optimizer
+from compare.activations import KNOWN
 from compare.cause_wording import columns, language, wrapped
 from compare.causes.mistake import Mistake
 from compare.causes.network import NETWORK
@@ -112,20 +113,23 @@ def test_nothing_is_said_of_right_networks():
         assert check_network(network).diagnosis is None
 
 
-@pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh"])
-@pytest.mark.parametrize("extras", [Extras(), Extras(True), Extras(False, 0.3), Extras(True, 0.3)])
+@pytest.mark.parametrize("activation", KNOWN)
+@pytest.mark.parametrize(
+    "extras",
+    [Extras(), Extras(True), Extras(False, 0.3), Extras(True, 0.3), Extras(layernorm=True)],
+)
 def test_a_replay_without_mistakes_is_the_reference(activation, extras):
     """So that what a replay with a mistake shows is the mistake."""
     reference = Reference((6, 7, 7, 5), activation, 0.1, extras)
-    stimuli = Stimuli(
-        (6, 7, 7, 5), np.float64, np.random.default_rng(0), batchnorm=extras.batchnorm
-    )
+    normalized = extras.batchnorm or extras.layernorm
+    rng = np.random.default_rng(0)
+    stimuli = Stimuli((6, 7, 7, 5), np.float64, rng, normalized=normalized)
     for stimulus in (stimuli.plain(), stimuli.duplicates(), stimuli.blank()):
         e = evaluated(stimulus, reference)
         rule = Derived(e, np.float64)
         given = Given(
             stimulus.params, stimulus.x, stimulus.t, activation, 0.1, mode=e.mode,
-            dropout=extras.dropout,
+            dropout=extras.dropout, layernorm=extras.layernorm,
         )  # fmt: skip  # what, then the circumstances
         values = Replay(given).values()
         assert list(values) == list(e.values())
@@ -138,7 +142,7 @@ def states(activation):
     sizes, rng = (7, 7, 7, 5), np.random.default_rng(0)
     for extras in (Extras(), Extras(True, 0.3)):
         reference = Reference(sizes, activation, 0.1, extras)
-        stimuli = Stimuli(sizes, np.float64, rng, batchnorm=extras.batchnorm)
+        stimuli = Stimuli(sizes, np.float64, rng, normalized=extras.batchnorm)
         drawn = [stimuli.plain(), stimuli.blank(), stimuli.huge_units()]
         for s in [*drawn, stimuli.large_logits(reference)]:
             masks = [rng.random((len(s.x), 7)) > 0.3 for _ in range(2 if extras else 0)]

@@ -385,8 +385,11 @@ assert EXACT != RIGHT
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("", ""), "each gradient is the slope of its own loss"),
-        (("dh.sum(axis=0)", "dh.mean(axis=0)"), "off the slope of their own loss: b1 by 9e-01"),
+        (("", ""), "each gradient is the derivative of its own loss"),
+        (
+            ("dh.sum(axis=0)", "dh.mean(axis=0)"),
+            "not the derivative of their own loss: b1 (1/7 times it)",
+        ),
         (("dh.sum(axis=0)", 'self.params["b1"]'), "is the array of b1 itself"),
         (("dy /= len(x)", "dy /= len(x); x *= 2"), "gradient changed an array"),
     ],

@@ -183,7 +183,8 @@ WRONG = """
     @pytest.fixture
     def nothing_judged(assert_parity, monkeypatch):
         examine = assert_parity.__globals__["_examine"]
-        stimuli = examine.__globals__["Examination"].__init__.__globals__["Stimuli"]
+        examination = examine.__globals__["Examination"]
+        stimuli = examination.__init__.__globals__["stimuli_of"].__globals__["Stimuli"]
         monkeypatch.setattr(stimuli, "battery", lambda *_: [])
 
     @pytest.mark.parity

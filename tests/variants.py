@@ -6,6 +6,7 @@ code differs from the book's, and yet is right; `wrong` plants one mistake.
 
 import itertools
 import math
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -98,7 +99,9 @@ class Variant:
         self.seen = None
         for i, (a, b) in enumerate(itertools.pairwise(sizes), 1):
             W = (rng.standard_normal((a, b)) / math.sqrt(a)).astype(options.dtype)
-            self.params[f"W{i}"] = np.matrix(W) if options.matrix else W
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # np.matrix is not the recommended way, and is used
+                self.params[f"W{i}"] = np.matrix(W) if options.matrix else W
             shape = {"flat": (b,), "row": (1, b), "column": (b, 1), "none": None}[options.bias]
             if shape:
                 self.params[f"b{i}"] = np.zeros(shape, options.dtype)

@@ -27,7 +27,7 @@ def shape_of(cases: Sequence[Case], group: Sequence[Case], target: str, before: 
              ) -> tuple[Texts, ...]:  # fmt: skip  # what, where
     """Return in sentences where, and how, `target` is off that nothing explains."""
     found = []
-    others = [case for case in cases if target in case.names and case not in group]
+    others = [case for case in cases if target in case.names and not any(case is c for c in group)]
     if others and len(group) < len(cases):
         names = "; ".join(case.where for case in group[:3])
         count, all_of = len(group), len(group) + len(others)
