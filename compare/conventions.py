@@ -212,7 +212,8 @@ def _next(
     entries: list[Entry], judge: Judge, convention: Convention, judgements: list[Judgement]
 ) -> Entry | None:
     """Return the first entry that explains something more."""
-    off = _off(judgements)
+    # What is not finite is made finite by no convention.
+    off = _off([j for j in judgements if j.verdict is not Verdict.UNSTABLE])
     # A convention of loss and gradient shows where the forward pass is right.
     spoilt = {where for where, probe, _ in off if probe == "forward"}
     for entry in entries:

@@ -68,7 +68,7 @@ def found_decay(
     for summed in (convention, replace(convention, mean=False)):
         e = reference_of(0.0).evaluate(*given, summed)
         if is_right(["loss"], 0.0, summed):
-            continue
+            return 0.0
         others = [replace(summed, **entry.change) for entry in catalogue() if entry.probe == "loss"]
         for decay in (0.0, *_candidates(actual, e, plain, there)):
             if not is_numerical and not any(is_right([key], decay, summed) for key in there):

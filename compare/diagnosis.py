@@ -268,7 +268,10 @@ class Search:
 
     def _says(self, suspect: Suspect) -> Texts:
         count = sum(key.startswith("W") for key in self.cases[0].given.params)
-        return suspect.mistake.said(suspect.number, where_text(suspect.layers, count))
+        en, ja = suspect.mistake.said(suspect.number, where_text(suspect.layers, count))
+        if self.cases[0].given.layernorm:  # whose mistakes are those of BatchNorm, along a row
+            return en.replace("BatchNorm", "LayerNorm"), ja.replace("BatchNorm", "LayerNorm")
+        return en, ja
 
     def _concluded(self, mistakes: Mistakes, causes: tuple[Cause, ...]) -> Diagnosis:
         """Take all that was found out of the candidate's values, and judge them again."""

@@ -157,6 +157,7 @@ class Examination:
             not_judged=not_judged,
             diagnosis=diagnosis,
             scope=scope,
+            normalization=candidate.found.normalization,
             not_exercised=(*self.forms.not_exercised, *candidate.not_exercised),
             is_guess=identity.is_guess,
         )
@@ -414,7 +415,7 @@ class Examination:
         if self.numerical:
             actual = {key: value for key, value in actual.items() if key not in s.params}
         judgements = judge_values(actual, e, ruled, where)
-        if self.numerical:
+        if self.numerical and not s.is_stress:
             how = s, reference, c, self.candidate.dtype
             judgements += judge_numerical(self.numerical, r.actual, *how)
         if r.raised:

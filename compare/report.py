@@ -44,6 +44,8 @@ class Report(Shown):
         Why it differs, where it does.
     scope : str
         Why nothing can be said of it, where it is another function than those that are known.
+    normalization : {'', 'batch', 'layer'}
+        What its gamma and beta belong to.
     not_exercised : tuple of str
         What of the network was never run: other arguments of its constructor, another form of
         targets.
@@ -64,6 +66,7 @@ class Report(Shown):
     accepted: tuple[str, ...] = ()
     diagnosis: Diagnosis | None = None
     scope: str = ""
+    normalization: str = ""
     not_exercised: tuple[str, ...] = ()
     is_guess: bool = False
 

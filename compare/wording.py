@@ -62,7 +62,10 @@ def report_text(
     lines = [f"{report.verdict}  {said}", "", *why]
     divergence = report.first_divergence
     if divergence is not None:
-        lines += divergence_text(divergence, report.judgements, len(report.sizes) - 1)
+        said_of = divergence_text(divergence, report.judgements, len(report.sizes) - 1)
+        # The places around a normalization are those around BatchNorm.
+        is_layer = report.normalization == "layer"
+        lines += [line.replace("BatchNorm", "LayerNorm") if is_layer else line for line in said_of]
     elif report.verdict is Verdict.SAME:
         lines += paragraph(agreement_text(report.judgements))
         if report.not_exercised:

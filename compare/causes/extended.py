@@ -30,8 +30,8 @@ def taking(c: Replay, k: float) -> Pair:
 def scaled_back(c: Replay, *, mean: bool, var: bool) -> Float64:
     """Return dz without the paths through the mean or the variance."""
     dxn = c.gamma * c.dn
-    centre = dxn.mean(axis=0) if mean else 0
-    along = (dxn * c.xn).mean(axis=0) if var else 0
+    centre = c.over(dxn) if mean else 0
+    along = c.over(dxn * c.xn) if var else 0
     return np.asarray((dxn - centre - c.xn * along) / c.std)
 
 
