@@ -60,6 +60,13 @@ class Convention:
 PYTORCH = Convention()
 
 
+def kept_from_zero(y: Float64, epsilon: float, form: str) -> Float64:
+    """Return y, away from 0 in one of the forms of a Convention."""
+    if form == "add":
+        return y + epsilon
+    return np.asarray(np.clip(y, epsilon, 1 - epsilon if form == "clip" else np.inf))
+
+
 @dataclass(frozen=True)
 class Mode:
     """What values depend on beside parameters and batch, with BatchNorm or dropout.

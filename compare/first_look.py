@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from compare.candidate import Candidate
-from compare.gradient_check import look_at_gradients
+from compare.gradient_check import GradientCheck, look_at_gradients
 from compare.judgement import Judgement, judge_fact
 from compare.stimuli import Stimuli, Stimulus
 from compare.targets import find_forms
@@ -33,7 +33,7 @@ def first_look(candidate: Candidate, targets: str | None = None) -> str:
         "no array is shared"
     ]
     said.append("; ".join(spoiled) or "no call changes what it is given")
-    said.append(look_text(candidate, plain))
+    said.append(own_look(candidate, plain).text)
     return "; ".join(filter(None, said))
 
 
@@ -55,15 +55,14 @@ def shared_arrays(candidate: Candidate, plain: Stimulus) -> Iterator[Judgement]:
         yield judge_fact("aliasing", f"gradient {b}", GIVEN, False, detail)
 
 
-def look_text(candidate: Candidate, plain: Stimulus) -> str:
-    """Return what is to be said of that: nothing of float32, where rounding hides it, and of a loss
-    that may be that after training.
+def own_look(candidate: Candidate, plain: Stimulus) -> GradientCheck:
+    """Hold the gradients against finite differences: not in float32, where rounding hides it, and
+    not of a loss that may be that after training.
     """
-    if candidate.dtype != np.float64 or (
-        candidate.found.has_modes and not candidate.found.can_switch
-    ):
-        return ""
-    return look_at_gradients(candidate, plain).text
+    found = candidate.found
+    if candidate.dtype != np.float64 or (found.has_modes and not found.can_switch):
+        return GradientCheck(())
+    return look_at_gradients(candidate, plain)
 
 
 def _changed(candidate: Candidate, plain: Stimulus) -> list[str]:

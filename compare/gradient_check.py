@@ -20,7 +20,7 @@ from compare.stimuli import Stimulus
 Array = NDArray[np.floating[Any]]
 Loss = Callable[[Mapping[Any, Array]], float]
 
-STEPS = {"float64": 2.0**-10, "float32": 2.0**-5}
+STEPS = {"float64": 2.0**-10, "float32": 2.0**-7}
 """How far parameters are moved. What central differences leave out then, about the square of it, is
 far above rounding, so that it can be told from two step lengths."""
 

@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.activations import KNOWN
-from compare.evaluation import PYTORCH, TRAINING, Convention, Mode, Parts, layer_names
+from compare.evaluation import (
+    PYTORCH,
+    TRAINING,
+    Convention,
+    Mode,
+    Parts,
+    kept_from_zero,
+    layer_names,
+)
 
 Float64 = NDArray[np.float64]
 Change = Callable[..., Any]
@@ -316,11 +324,7 @@ class Replay:
 
     def _kept(self, y: Float64) -> Float64:
         """Return y, away from 0 as the convention says."""
-        epsilon = self.given.convention.epsilon
-        form = self.given.convention.form
-        if form == "add":
-            return y + epsilon
-        return np.clip(y, epsilon, 1 - epsilon if form == "clip" else np.inf)
+        return kept_from_zero(y, self.given.convention.epsilon, self.given.convention.form)
 
     def _loss(self) -> float:
         return float(self.costs.mean() if self.given.convention.mean else self.costs.sum())
