@@ -147,6 +147,7 @@ class Examination:
             said += ", which is the convention's doing"
         if part and not _explains(diagnosis, part):
             scope = scope_text(part, identity.activation)
+            said += ", which an epsilon in its log explains" if look.off else ""
             verdict, diagnosis = Verdict.INCONCLUSIVE, None
             judgements = [replace(j, verdict=verdict, detail="") for j in judgements]
         return Report(
@@ -205,7 +206,10 @@ class Examination:
     def _see_decay(self, identity: Identity, convention: Convention) -> None:
         """Find weight decay that the network declares nowhere."""
         self.is_decay_found = False
-        if self.is_decay_declared or identity.is_guess or self.candidate.found.ratio is not None:
+        if self.is_decay_declared:
+            return
+        self.weight_decay_lambda = 0.0  # whatever it is with another activation
+        if identity.is_guess or self.candidate.found.ratio is not None:
             return
         self.calls.show(self.plain)
         x, t = self.plain.x, self.plain.t

@@ -12,9 +12,11 @@ from torch import Tensor
 
 import scratch
 import torch_ref
+from compare.activations import BOOK
 from compare.check import examined
 from compare.errors import InputError
 from compare.evaluation import PYTORCH, Convention
+from compare.judgement import Verdict
 from compare.lockstep import CandidateStack, ScratchStack
 from compare.optimiser import Optimiser
 from compare.options import HIDDEN, Options
@@ -164,6 +166,11 @@ def subject_of(options: Options, features: int, classes: int) -> Iterator[Subjec
                 f"{where}: BatchNorm and dropout of a file are judged by netparity check, and not "
                 "trained here; build it without them, or choose no --candidate"
             )
+        if first.absent:
+            raise InputError(
+                f"{where}: has no {', '.join(first.absent)}, and the networks of a run have "
+                "biases; netparity check judges it"
+            )
         if options.hidden not in (HIDDEN, first.sizes[1:-1]):
             asked, built = (" ".join(map(str, s)) for s in (options.hidden, first.sizes[1:-1]))
             raise InputError(f"{where}: builds hidden layers of {built}, and --hidden is {asked}")
@@ -173,6 +180,11 @@ def subject_of(options: Options, features: int, classes: int) -> Iterator[Subjec
             examination, report = examined(first)
         except (TypeError, ValueError) as error:
             raise InputError(f"{where}: {error}") from error
+        if report.verdict is Verdict.INCONCLUSIVE or report.activation not in BOOK:
+            raise InputError(
+                f"{where}: a run trains networks of {', '.join(BOOK)}, and this is none of them, "
+                "or not known to be one; netparity check says more"
+            )
         if options.weight_decay not in (0, examination.weight_decay_lambda):
             raise InputError(
                 f"{where}: has a weight_decay_lambda of {examination.weight_decay_lambda:g}, and "
@@ -185,6 +197,7 @@ def subject_of(options: Options, features: int, classes: int) -> Iterator[Subjec
         say(f"{first.call}: {report.verdict} by itself, {report.activation}")
         for candidate in candidates:
             candidate.targets, candidate.output = first.targets, first.output
+            candidate.after_loss = first.after_loss
         yield Guest(
             first.name,
             first.sizes,

@@ -50,7 +50,7 @@ def report_text(
 
     def with_table(lines: list[str]) -> str:
         room = most and most - len(lines) - len(facts)
-        lines = [*lines, *facts, *table(report.judgements, room)]
+        lines = [*lines, *facts, *([] if report.scope else table(report.judgements, room))]
         lines += ["", *full_table(report.judgements)] if verbose else []
         return "\n".join(line.rstrip() for line in lines)
 
@@ -305,6 +305,8 @@ def _rule_texts(report: "Report") -> Iterator[str]:
 def _not_judged_texts(report: "Report") -> Iterator[str]:
     """Yield what nothing is said of, and why."""
     yield from report.not_judged
+    if report.scope:
+        return  # nothing was
     open_ = [j for j in report.judgements if j.verdict is Verdict.INCONCLUSIVE]
     for where, detail in dict.fromkeys((j.where, j.detail) for j in open_):
         names = _names(j.quantity for j in open_ if (j.where, j.detail) == (where, detail))

@@ -23,6 +23,7 @@ from planted_bugs.pairs import PAIRS
 from planted_bugs.updates import UPDATES
 from planting import Bug, wrong_network
 from scratch import MultiLayerNetExtend
+from variants import Options, Variant
 
 DTYPES = {"float64": np.float64, "float32": np.float32}
 Items = dict[str, Callable[[], Finding]]
@@ -72,6 +73,37 @@ def right_layers() -> Items:
 
             items[f"right/{what} of the book, {dtype}"] = found
             items[f"right/{what} of PyTorch, {dtype}"] = of_scratch
+    return items
+
+
+EDGES = {
+    "GELU, one-hot row by row": (Options(activation="gelu", targets="loop"), ""),
+    "leaky ReLU of 0.2, float32": (Options("leaky_relu", 0.2, dtype="float32"), ""),
+    "softplus and LayerNorm": (Options("softplus", layernorm=True), ""),
+    "decay under another name": (Options(decay=0.1, decay_form="whole", epsilon=1e-7), ""),
+    "no biases, columns": (Options("tanh", targets="columns", bias="none"), ""),
+    "numerical gradient": (Options("sigmoid", step=1e-4), ""),
+    "arctan": (Options("arctan"), ""),
+    "arctan, log(y + 1e-7)": (Options("arctan", epsilon=1e-7, predict="probabilities"), ""),
+    "squared error": (Options(loss="squared", predict="probabilities"), ""),
+    "one-hot is not divided": (Options(targets="both"), "one-hot is not divided"),
+    "decay missing in the gradient": (Options(decay=0.1), "decay missing in the gradient"),
+    "GELU, derivative of relu": (Options("gelu"), "derivative of relu"),
+    "LayerNorm without its third term": (Options(layernorm=True), "norm without its third term"),
+}
+"""Networks as tests/variants.py writes them, and what is wrong in them."""
+
+
+def edges() -> Items:
+    """Return networks at the edge of what is known."""
+    items: Items = {}
+    for name, (options, wrong) in EDGES.items():
+        sizes = (5, 4, 3) if options.step else (9, 8, 6, 5)
+
+        def found(options=options, wrong=wrong, sizes=sizes) -> Finding:
+            return of_report(check_network(Variant(sizes, options, wrong=wrong)))
+
+        items[f"edge/{name}"] = found
     return items
 
 
@@ -160,5 +192,5 @@ def wrong_files() -> Items:
 
 ITEMS: Items = (
     right_networks() | right_layers() | right_optimizers() | right_runs() | wrong_layers()
-    | wrong_files()
+    | wrong_files() | edges()
 )  # fmt: skip  # right, then wrong
