@@ -98,6 +98,8 @@ def test_what_is_declared_is_judged_as_that():
     assert report.verdict is Verdict.DIFFERENT
     assert report.first_divergence.name == "logits"
     assert judged(Options(activation="gelu"), activation="gelu").verdict is Verdict.SAME
+    leaky = Options(activation="leaky_relu", slope=0.2)
+    assert judged(leaky, activation="leaky_relu").verdict is Verdict.SAME
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
@@ -154,6 +156,7 @@ def test_weight_decay_under_any_name_is_found(options, form):
 def test_weight_decay_in_one_of_loss_and_gradient_is_a_mistake(where):
     report = judged(Options(decay=0.1), f"decay missing in the {where}")
     assert report.verdict is Verdict.DIFFERENT
+    assert not report.conventions
 
 
 def test_declared_weight_decay_is_no_convention():
