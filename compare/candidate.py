@@ -125,10 +125,10 @@ class Candidate:
         """Find whether gamma and beta are those of LayerNorm; return the fields of `found`.
 
         Its gradient of two rows is the sum, or the mean, of those of each; with BatchNorm, in which
-        rows depend on each other, it is not. Rounding and a mistake are told apart halfway between
-        them, at sqrt(u).
+        rows depend on each other, it is not; what has running statistics is meant to be that.
+        Rounding and a mistake are told apart halfway between them, at sqrt(u).
         """
-        if self.found.batchnorm:
+        if self.found.batchnorm and not self.found.remembers:
             with self._extended.no_dropout():
                 try:
                     both, *single = (self.gradient(x[i], t[i]) for i in (TWO, FIRST, SECOND))
