@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import product
 from typing import Any, NamedTuple
@@ -154,6 +154,7 @@ def recognise(
     shares: Iterable[float] = (),
     *,
     start: Convention = PYTORCH,
+    stress: Collection[str] = (),
     batchnorm: bool = False,
     dropout: bool = False,
     layernorm: bool = False,
@@ -176,6 +177,8 @@ def recognise(
     start : Convention
         Under which the forward pass is right by itself: tried at once, since in float32 two
         conventions may all but cancel in some value, and each alone seem to make it worse.
+    stress : set of str
+        Stimuli on which two conventions may make worse what each alone mends.
     batchnorm, dropout, layernorm : bool
         What the network has.
     """
@@ -186,7 +189,7 @@ def recognise(
     judgements = judge(convention, None)
     if start != PYTORCH and len(_off(started := judge(start, None))) < len(_off(judgements)):
         convention, judgements = start, started
-    while entry := _next(entries, judge, convention, judgements):
+    while entry := _next(entries, judge, convention, judgements, stress):
         convention = replace(convention, **entry.change)
         judgements = judge(convention, None)
         changes.append(entry.change)
@@ -209,7 +212,11 @@ def _is_in(entry: Entry, convention: Convention) -> bool:
 
 
 def _next(
-    entries: list[Entry], judge: Judge, convention: Convention, judgements: list[Judgement]
+    entries: list[Entry],
+    judge: Judge,
+    convention: Convention,
+    judgements: list[Judgement],
+    stress: Collection[str],
 ) -> Entry | None:
     """Return the first entry that explains something more."""
     # What is not finite is made finite by no convention.
@@ -227,21 +234,24 @@ def _next(
             right_before = (w for w, probe, _ in off if probe == entry.probe and w not in spoilt)
             places = sorted(right_before)[:1]
         if any(
-            _explains(judge(trial, place), [j for j in judgements if j.where == place])
+            _explains(judge(trial, place), [j for j in judgements if j.where == place], stress)
             for place in places
-        ) and _explains(judge(trial, None), judgements):
+        ) and _explains(judge(trial, None), judgements, stress):
             return entry
     return None
 
 
-def _explains(after: list[Judgement], before: list[Judgement]) -> bool:
-    """Whether less is off in `after`, and nothing that was not; of what was judged in both."""
+def _explains(after: list[Judgement], before: list[Judgement], stress: Collection[str]) -> bool:
+    """Whether less is off in `after`, and nothing that was not; of what was judged in both, and
+    under stress only where nothing else tells.
+    """
     blind = {j.where for j in (*after, *before) if j.name == NOTHING}
     still, was = (
         {item for item in _off(judgements) if item[0] not in blind}
         for judgements in (after, before)
     )
-    return still < was
+    ordinary = [{item for item in off if item[0] not in stress} for off in (still, was)]
+    return ordinary[0] < ordinary[1] if ordinary[0] != ordinary[1] else still < was
 
 
 def _off(judgements: list[Judgement]) -> set[tuple[str, str, str]]:

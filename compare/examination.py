@@ -192,6 +192,7 @@ class Examination:
             self._epsilons(responses, reference),
             self._shares(responses, reference),
             start=replace(start, negative_slope=PYTORCH.negative_slope),
+            stress={r.stimulus.name for r in responses if r.stimulus.is_stress},
             batchnorm=reference.extras.batchnorm,
             dropout=reference.extras.dropout is not None,
             layernorm=reference.extras.layernorm,
@@ -265,6 +266,8 @@ class Examination:
         if candidate.found.has_modes and not candidate.found.can_switch:
             return ""
         ordinary = {id(r.stimulus): r.stimulus for r in responses if not r.stimulus.is_stress}
+        if self.numerical and not self.numerical.by_rows:
+            return part  # its gradients are the derivative of its own loss by construction
         seen = []
         # Of a network of which only the loss is seen, an epsilon in it can be told on no others.
         looked_at = ordinary.values() if self.identification.sees_end else [self.plain]

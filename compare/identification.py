@@ -10,7 +10,7 @@ import numpy as np
 
 from compare.activations import BOOK, KNOWN
 from compare.calls import Calls
-from compare.conventions import VARIANCE_EPSILONS
+from compare.conventions import EPSILONS, VARIANCE_EPSILONS
 from compare.decay import multiple_of
 from compare.evaluation import PYTORCH, Convention, Mode
 from compare.judge import judge_values
@@ -95,6 +95,7 @@ class Identification:
         self.reference_of, self.plain = reference_of, plain
         self.last = f"W{len(self.candidate.sizes) - 1}"
         self.sees_end = bool(self.candidate.outputs(plain.x))
+        self.epsilons: tuple[float, ...] = ()
 
     def identities(self, declared: str | None) -> list[Identity]:
         """Return what the network may be, the likeliest first; set what loss and predict are.
@@ -102,14 +103,11 @@ class Identification:
         One whose forward pass agrees with an activation that is not of the book may all the same be
         meant to be one of the book's, with a mistake in it: that is the second.
         """
-        trials = sorted(self._trials((declared,) if declared else BOOK))
-        found = [trials[0]]
-        if declared == "leaky_relu" and not trials[0].agrees:
-            found = [*self._leaky()[:1]] or found
-        if not declared and len(self.candidate.sizes) > 2 and not trials[0].agrees:
-            others = sorted(self._trials(k for k in KNOWN if k not in BOOK))
-            others = [trial for trial in (*others, *self._leaky()) if trial.agrees]
-            found = [*others[:1], trials[0]]
+        found = self._agreeing(declared)
+        if not (found[0].agrees or self.sees_end):
+            self.epsilons = EPSILONS  # which a loss may have that is all that is seen
+            found = self._agreeing(declared)
+            self.epsilons = ()
         first = found[0]
         if first.form != "loss":
             self.candidate.output = first.form
@@ -124,6 +122,17 @@ class Identification:
             )
             for t in found
         ]
+
+    def _agreeing(self, declared: str | None) -> list[Trial]:
+        """Return the nearest trial, with one before it that agrees where that does not."""
+        nearest = min(self._trials((declared,) if declared else BOOK))
+        if nearest.agrees or len(self.candidate.sizes) == 2:
+            return [nearest]
+        if declared:
+            return [*(self._leaky() if declared == "leaky_relu" else []), nearest][:1]
+        others = sorted(self._trials(k for k in KNOWN if k not in BOOK))
+        agreeing = [trial for trial in (*others, *self._leaky()) if trial.agrees]
+        return [*agreeing[:1], nearest]
 
     def _trials(
         self, activations: Iterable[str], slope: float = PYTORCH.negative_slope
@@ -224,9 +233,10 @@ class Identification:
         epsilons = (PYTORCH.variance_epsilon, *others)
         scalings = (True, False) if found.ratio is not None else (True,)
         means = (True,) if self.sees_end else (True, False)
+        kept = (0.0, *self.epsilons)
         return [
-            replace(PYTORCH, variance_epsilon=epsilon, inverted=inverted, mean=mean)
-            for epsilon, inverted, mean in product(epsilons, scalings, means)
+            replace(PYTORCH, variance_epsilon=v, inverted=inverted, mean=mean, epsilon=epsilon)
+            for epsilon, v, inverted, mean in product(kept, epsilons, scalings, means)
         ]
 
     def convention_of(self, identity: Identity, drawn: Callable[[], Stimulus]) -> Convention:

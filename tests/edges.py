@@ -33,7 +33,7 @@ def tasks(runs: int) -> list[Task]:
     """Return the tasks: so many right networks, and a share of that of the others."""
     found = [
         Task(f"edges/{kind}/{first}", f"edges.{kind}", (first, first + EACH))
-        for kind, count in (("right", runs), ("unknown", runs // 6))
+        for kind, count in (("right", runs), ("unknown", runs // 20))
         for first in range(0, count, EACH)
     ]
     return found + [
@@ -71,7 +71,7 @@ def planted(wrong: str, runs: int) -> dict[str, Any]:
 
 def generators(first: int, last: int, kind: int) -> Iterator[tuple[int, np.random.Generator]]:
     """Yield seeds with a generator each."""
-    return ((seed, np.random.default_rng([seed, 23, kind])) for seed in range(first, last))
+    return ((seed, np.random.default_rng([seed, 29, kind])) for seed in range(first, last))
 
 
 def counted(networks: Iterator[tuple[int, Options, Any, str]], *, hidden: bool = False) -> Any:
