@@ -1,6 +1,7 @@
 """How a network is examined: called at all, identified, then judged on every stimulus."""
 
 import copy
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,7 @@ from compare.consistency import follows_params, stateless
 from compare.conventions import NOTHING, capped, decay_text, recognise, shares_taken
 from compare.decay import found_decay
 from compare.diagnosis import Search
-from compare.evaluation import PYTORCH, Convention
+from compare.evaluation import PYTORCH, Convention, Evaluation
 from compare.first_look import own_look, shared_arrays, stimuli_of
 from compare.identification import Identification, Identity
 from compare.initialisation import init_text, judge_init, name_rule
@@ -102,6 +103,11 @@ class Examination:
             reports.append(self._report(identity, search=self.explain or len(identities) > 1))
             if reports[-1].verdict is Verdict.SAME:
                 return reports[-1]
+        for identity in self.identification.as_near(identities[0]) if activation is None else ():
+            self.stimuli = copy.deepcopy(undrawn)
+            other = self._report(identity, search=False)
+            if other.verdict is Verdict.SAME:
+                return other
         # Its forward pass may be another one because of a mistake, which then explains all of it.
         explained = reports[-1].diagnosis
         is_open = reports[0].verdict is Verdict.INCONCLUSIVE
@@ -435,7 +441,8 @@ class Examination:
         detail = "moves in eval mode"
         judgements += [judge_fact("state", key, where, False, detail) for key in r.moved]
         first = first_failing(judgements)
-        if r.stimulus.is_stress and first and first.verdict is Verdict.UNSTABLE:
+        leaves_range = first and (first.verdict is Verdict.UNSTABLE or _loses_digits(first, e, r))
+        if r.stimulus.is_stress and leaves_range:
             return [replace(j, is_limit=j.fails) for j in judgements]
         return judgements
 
@@ -477,3 +484,12 @@ def _explains(diagnosis: Diagnosis | None, part: str) -> bool:
     if diagnosis is None or not diagnosis.is_repaired:
         return False
     return part == "forward" or len(diagnosis.causes) == 1
+
+
+def _loses_digits(first: Judgement, e: Evaluation, r: Response) -> bool:
+    """Whether what is off is the loss of a target whose probability is below the normal numbers,
+    where log(softmax) has few digits left before it is infinite.
+    """
+    at_target = e.log_y[np.arange(len(e.t)), e.t]
+    least = math.log(np.finfo(r.stimulus.x.dtype).tiny)
+    return first.name == "loss" and bool((at_target < least).any())

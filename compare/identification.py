@@ -18,8 +18,9 @@ from compare.reference import Reference
 from compare.rules import Derived
 from compare.stimuli import Stimulus
 
-SLOPES = (0.01, 0.2)
-"""From where the slope of a leaky ReLU is searched: PyTorch's and that of many GANs."""
+SLOPES = (0.01, 0.2, 0.05, 0.1, 0.3, 0.5)
+"""From where the slope of a leaky ReLU is searched: PyTorch's, that of many GANs, and between: in a
+deep network it is found from nearby alone."""
 
 FITS = 20
 """Steps of the search, which takes a few."""
@@ -123,6 +124,19 @@ class Identification:
             for t in found
         ]
 
+    def as_near(self, identity: Identity) -> Iterator[Identity]:
+        """Yield what the forward pass agrees with as well: in a small network the plain stimulus
+        may reach no difference between two activations.
+        """
+        if identity.is_guess or len(self.candidate.sizes) == 2:
+            return
+        self.calls.show(self.plain)
+        trials = [
+            t for t in self._trials(KNOWN) if t.agrees and t.activation != identity.activation
+        ]
+        for name in dict.fromkeys(trial.activation for trial in sorted(trials)):
+            yield Identity(name)
+
     def _agreeing(self, declared: str | None) -> list[Trial]:
         """Return the nearest trial, with one before it that agrees where that does not."""
         nearest = min(self._trials((declared,) if declared else BOOK))
@@ -169,14 +183,15 @@ class Identification:
 
     def _leaky(self) -> list[Trial]:
         """Return the trials of leaky ReLUs of the slope that fits best."""
-        for start in SLOPES:
-            slope = self._fitted(start)
+        means = (True,) if self.sees_end else (True, False)
+        for start, mean in product(SLOPES, means):
+            slope = self._fitted(start, mean=mean)
             trials = sorted(self._trials(["leaky_relu"], slope))
             if trials and trials[0].agrees:
                 return trials
         return []
 
-    def _fitted(self, slope: float) -> float:
+    def _fitted(self, slope: float, *, mean: bool) -> float:
         """Return the slope at which the logits, or the loss, are nearest: by secants (Gauss-Newton
         with a difference for the derivative), rounded to the decimal that is meant.
         """
@@ -187,7 +202,7 @@ class Identification:
         given = self.plain.params, self.plain.x, self.plain.t
 
         def residual(at: float) -> Any:
-            convention = replace(PYTORCH, negative_slope=at)
+            convention = replace(PYTORCH, negative_slope=at, mean=mean)
             e = reference.evaluate(*given, convention, mode, gradients=form == self.last)
             off = np.asarray(e.values()[form] - np.asarray(seen[form]))
             if form == self.last:  # but for weight decay
