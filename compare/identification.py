@@ -131,11 +131,12 @@ class Identification:
         if identity.is_guess or len(self.candidate.sizes) == 2:
             return
         self.calls.show(self.plain)
-        trials = [
-            t for t in self._trials(KNOWN) if t.agrees and t.activation != identity.activation
-        ]
-        for name in dict.fromkeys(trial.activation for trial in sorted(trials)):
-            yield Identity(name)
+        self.epsilons = () if self.sees_end else EPSILONS
+        agreeing = sorted(trial for trial in self._trials(KNOWN) if trial.agrees)
+        self.epsilons = ()
+        for name in dict.fromkeys(trial.activation for trial in agreeing):
+            if name != identity.activation:
+                yield Identity(name)
 
     def _agreeing(self, declared: str | None) -> list[Trial]:
         """Return the nearest trial, with one before it that agrees where that does not."""

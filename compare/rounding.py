@@ -597,3 +597,18 @@ def quotient_allowed(of_loss: float, divisor: float) -> float:
     difference leaves out of the derivative is left out by both.
     """
     return 2 * of_loss / divisor
+
+
+def subnormal_allowed(e: Evaluation, dtype: DTypeLike) -> float:
+    """Return by how much log(softmax) may be off where softmax of a target is subnormal.
+
+    Such a number y is known to the spacing s of the subnormal numbers, and so log(y) to s / y; the
+    exponential and the quotient round once each. 0 where every target is a normal number, and where
+    one is below s, of which the log is infinite.
+    """
+    numbers = np.finfo(dtype)
+    log_y, log_s = e.log_y[np.arange(len(e.t)), e.t], math.log(numbers.smallest_subnormal)
+    log_y = log_y[log_y < math.log(numbers.tiny)]
+    if (log_y < log_s).any():
+        return 0.0
+    return float(2 * e.scale * np.exp(log_s - log_y).sum())
