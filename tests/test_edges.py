@@ -35,7 +35,7 @@ def cause_keys(report):
 
 
 @pytest.mark.parametrize("form", ["labels", "one-hot", "both", "loop", "columns"])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", IN_BOTH)
 def test_the_form_of_targets_is_the_one_that_is_meant(form, dtype):
     report = judged(Options(targets=form, predict="probabilities", dtype=dtype))
     assert report.verdict is Verdict.SAME, report.text()
@@ -139,7 +139,7 @@ def test_a_known_mistake_in_a_right_function_is_a_mistake_still():
 # weight decay
 
 
-@pytest.mark.parametrize("form", ["half", "whole"])
+@pytest.mark.parametrize("form", ["half", pytest.param("whole", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("options", [
     Options(), Options(dtype="float32"), Options(epsilon=1e-7), Options(summed=True),
     Options(predict="none", bias="none"), Options(layernorm=True), Options(activation="gelu"),
