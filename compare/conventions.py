@@ -66,6 +66,9 @@ def catalogue(
     """Yield the conventions: of the log with each of `epsilons`, of running statistics with each of
     `shares`.
     """
+    # First what changes all: in float32 a smaller change may make some of it agree by chance.
+    text = "loss and gradient are sums over the batch, not means"
+    yield Entry(text, "loss", {"mean": False})
     for epsilon in VARIANCE_EPSILONS if batchnorm or layernorm else ():
         source = ", as in the book" if epsilon == VARIANCE_EPSILONS[0] and batchnorm else ""
         who = "BatchNorm" if batchnorm else "LayerNorm"
@@ -81,8 +84,6 @@ def catalogue(
         text = "dropout scales by 1 - ratio afterwards, as in the book; PyTorch's in training"
         yield Entry(text, ANY, {"inverted": False})
     yield Entry("ReLU'(0) is 1; PyTorch's is 0", "gradient", {"relu_at_zero": 1})
-    text = "loss and gradient are sums over the batch, not means"
-    yield Entry(text, "loss", {"mean": False})
     yield Entry("weight decay is lambda sum(W^2), without the half", "loss", {"decay_factor": 1.0})
     for epsilon, (form, log), in_gradient in product(epsilons, FORMS.items(), (False, True)):
         side = "loss and gradient" if in_gradient else "the loss"

@@ -269,14 +269,11 @@ class Identification:
             mode: Mode = self.calls.mode(small, training=training)
         except (Exception, SystemExit):  # on a stimulus, it will be a finding
             return own
-        scores = []
         for other in self.conventions():  # PyTorch's is the first
             convention = replace(other, negative_slope=own.negative_slope)
             given = small.params, small.x, small.t
             e = reference.evaluate(*given, convention, mode, gradients=False)
             judged = judge_values(actual, e, Derived(e, candidate.dtype), small.name)
-            scores.append((max((j.score for j in judged), default=0.0), convention))
-            if scores[0][0] <= 1:
-                return own
-        score, best = min(scores, key=lambda pair: pair[0])
-        return best if score <= 1 else own
+            if all(judgement.score <= 1 for judgement in judged):
+                return convention
+        return own
