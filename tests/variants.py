@@ -287,7 +287,7 @@ def random_sizes(rng, *, numerical=False, hidden=False):
 
 WRONG = {
     "one-hot is not divided": {"targets": "both", "step": 0.0, "summed": False},
-    "decay missing in the loss": {"decay": 0.1},
+    "decay missing in the loss": {"decay": 0.1, "step": 0.0},
     "decay missing in the gradient": {"decay": 0.1, "step": 0.0},
     "derivative squared": {"activation": "tanh", "step": 0.0},
     "derivative of relu": {"activation": "gelu", "step": 0.0},
