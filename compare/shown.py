@@ -1,6 +1,7 @@
 """How a report shows itself: one line as a value, a text when printed, a page of it in a cell."""
 
 import html
+from abc import ABC, abstractmethod
 from typing import Any
 
 CELL = 60
@@ -9,17 +10,17 @@ CELL = 60
 CUT = "... and {count} more lines: print(report) has them"
 
 
-class Shown:
+class Shown(ABC):
     """What has a `text` and a `summary`; a dataclass of this kind needs repr=False."""
 
+    @abstractmethod
     def text(self, **options: Any) -> str:
         """Return all that is to be said."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def summary(self) -> str:
         """What is said in a line."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.summary}>"
