@@ -30,9 +30,10 @@ def factor(k: float) -> str:
             return f"{whole:g} {'+' if k > whole else '-'} {abs(k - whole):.0e}"
     decimal = f"{k or 0.0:.{DIGITS}g}"
     fraction = Fraction(k).limit_denominator(SMALL)
-    if f"{float(fraction):.12g}" != f"{k:.12g}" or not k:
+    as_measured = f"{k:.12g}"  # what rounding leaves of it must not choose how it reads
+    if f"{float(fraction):.12g}" != as_measured:
         return decimal
-    if float(decimal) != k:
+    if f"{float(decimal):.12g}" != as_measured:
         return str(fraction)
     return min(str(fraction), decimal, key=len)
 
