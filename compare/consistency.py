@@ -10,9 +10,9 @@ from compare.calls import Calls
 from compare.evaluation import Evaluation
 from compare.first_look import GIVEN
 from compare.judgement import Judgement, Verdict, judge_fact, judge_tensor
-from compare.reference import Reference
 from compare.rules import Derived
 from compare.stimuli import Stimulus
+from compare.torch_network import Reference
 
 Array = NDArray[np.floating[Any]]
 

@@ -12,9 +12,9 @@ from compare.conventions import catalogue
 from compare.evaluation import Convention, Evaluation
 from compare.judge import judge_values
 from compare.judgement import Verdict
-from compare.reference import Reference
 from compare.rules import Derived
 from compare.stimuli import Stimulus
+from compare.torch_network import Reference
 
 DIGITS = range(1, 8)
 """Of the decimal that lambda is taken for."""

@@ -27,13 +27,13 @@ from compare.judge import judge_values
 from compare.judgement import DIFFERENCES, Judgement, Verdict, first_failing, judge_fact, overall
 from compare.numerical import Numerical, judge_numerical, recognised
 from compare.own_loss import is_derivative
-from compare.reference import Extras, Reference
 from compare.report import Report
 from compare.rounding import kink_rows, subnormal_allowed
 from compare.rules import RuleOf, rule_of
 from compare.scope import scope_text, unknown_part
 from compare.stimuli import Stimulus, without_kink_rows
 from compare.targets import find_forms
+from compare.torch_network import Extras, Reference
 
 Array = NDArray[np.floating[Any]]
 

@@ -14,9 +14,9 @@ from compare.conventions import EPSILONS, VARIANCE_EPSILONS
 from compare.decay import multiple_of
 from compare.evaluation import PYTORCH, Convention, Mode
 from compare.judge import judge_values
-from compare.reference import Reference
 from compare.rules import Derived
 from compare.stimuli import Stimulus
+from compare.torch_network import Reference
 
 SLOPES = (0.01, 0.2, 0.05, 0.1, 0.3, 0.5)
 """From where the slope of a leaky ReLU is searched: PyTorch's, that of many GANs, and between: in a

@@ -22,9 +22,9 @@ from compare.judgement import Judgement
 from compare.lockstep import ScratchStack, Side, TorchStack, lockstep
 from compare.optimiser import Optimiser
 from compare.plan import draw_plan, spaced_steps, weight_rng
-from compare.reference import Reference
 from compare.rules import Derived
 from compare.subject import scratch_optimizer, torch_optimizer
+from compare.torch_network import Reference
 from compare.trial import Trial, distinct_units
 
 Array = NDArray[np.floating[Any]]

@@ -21,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from compare.evaluation import Evaluation, layer_of
-from compare.reference import Reference
 from compare.rounding import Rounding
+from compare.torch_network import Reference
 
 Array = NDArray[np.float64]
 

@@ -16,10 +16,10 @@ from compare.candidate import Candidate
 from compare.conventions import numerical_text
 from compare.evaluation import Convention
 from compare.judgement import Judgement, judge_elements
-from compare.reference import Reference
 from compare.rounding import quotient_allowed, unit_roundoff
 from compare.rules import Derived
 from compare.stimuli import Stimulus
+from compare.torch_network import Reference
 
 Array = NDArray[np.floating[Any]]
 

@@ -11,8 +11,8 @@ from compare.activations import BOOK
 from compare.evaluation import Evaluation
 from compare.judgement import Extent, norm
 from compare.noise import Noise, Score, measure
-from compare.reference import Reference
 from compare.rounding import MEASURED, expected_rounding
+from compare.torch_network import Reference
 
 Array = NDArray[np.float64]
 

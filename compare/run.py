@@ -33,7 +33,6 @@ from compare.memory import check_memory
 from compare.options import Options, parse_options
 from compare.plan import draw_plan, spaced_steps, weight_rng
 from compare.progress import Progress, say
-from compare.reference import Reference
 from compare.run_diagnosis import of_files
 from compare.run_report import RunReport, collect, raised_json
 from compare.subject import (
@@ -45,6 +44,7 @@ from compare.subject import (
     torch_optimizer,
 )
 from compare.threads import one_thread_each
+from compare.torch_network import Reference
 from compare.trial import Trial
 from compare.user_frame import CandidateError
 

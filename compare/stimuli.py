@@ -11,7 +11,7 @@ from compare.evaluation import Evaluation, Mode
 from compare.rounding import expected_rounding, kink_rows
 
 if TYPE_CHECKING:  # it imports torch, and batches can be drawn without
-    from compare.reference import Reference
+    from compare.torch_network import Reference
 
 Array = NDArray[np.floating[Any]]
 

@@ -22,8 +22,8 @@ from compare.optimiser import Optimiser
 from compare.options import HIDDEN, Options
 from compare.plan import Plan, dropout_rng
 from compare.progress import say
-from compare.reference import PLAIN, Extras
 from compare.remote import RemoteCandidate, file_and_name
+from compare.torch_network import PLAIN, Extras
 
 AS_TORCH = {"eps": 1e-5, "unbiased": True, "initial_var": 1.0}
 """The arguments with which BatchNormalization of scratch computes what nn.BatchNorm1d does."""

@@ -25,10 +25,10 @@ from compare.judgement import (
 from compare.lockstep import CandidateStack, ScratchStack, Side, TorchStack
 from compare.optimiser import Optimiser
 from compare.record import Ledger, Trace
-from compare.reference import Reference
 from compare.rounding import kink_rows
 from compare.rules import Derived, rule_of
 from compare.run_diagnosis import diagnose_run, std_of
+from compare.torch_network import Reference
 from compare.updates import Update, judge_update
 
 Array = NDArray[np.floating[Any]]

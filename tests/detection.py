@@ -17,10 +17,10 @@ from compare.evaluation import Evaluation
 from compare.judge import judge_values
 from compare.judgement import first_failing
 from compare.optimiser import Optimiser
-from compare.reference import Reference
 from compare.rounding import MEASURED
 from compare.rules import Measured, rule_of
 from compare.stimuli import Stimuli, Stimulus, without_kink_rows
+from compare.torch_network import Reference
 from compare.updates import Update, judge_update
 from correct import Plain
 from others import OTHERS

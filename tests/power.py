@@ -24,9 +24,9 @@ import sweep
 from bugs import BUGS
 from compare.environment import environment
 from compare.judge import judge_values
-from compare.reference import Reference
 from compare.rounding import MEASURED
 from compare.threads import one_thread_each
+from compare.torch_network import Reference
 from detection import CHANGES, DTYPES, OURS, flagged, found, in_dtype, places, smallest, smallest_lr
 from others import OTHERS
 from tasks import KERNELS, Task

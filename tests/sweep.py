@@ -14,10 +14,10 @@ import numpy as np
 
 from compare.data import load_data
 from compare.evaluation import Evaluation
-from compare.reference import Reference
 from compare.rounding import expected_rounding, kink_rows
 from compare.rules import Measured, rule_of
 from compare.stimuli import Stimuli, without_kink_rows
+from compare.torch_network import Reference
 from correct import IMPLEMENTATIONS, Plain
 
 BATCHES = (1, 7, 32, 128)

@@ -14,9 +14,9 @@ from compare.causes.replay import Given, Planted, Replay
 from compare.causes.run import BATCH, DATA, INIT
 from compare.causes.update import UPDATE
 from compare.evaluation import Mode
-from compare.reference import Extras, Reference
 from compare.rules import Derived
 from compare.stimuli import Stimuli, evaluated
+from compare.torch_network import Extras, Reference
 from correct import IMPLEMENTATIONS, random_network
 from planted_bugs import expected
 from planted_bugs.blind import BLIND, STRANGE

@@ -18,9 +18,9 @@ from compare.causes.replay import Given, Replay
 from compare.causes.scopes import BATCHNORM, DROPOUT, scopes
 from compare.diagnosis import Search
 from compare.judgement import Verdict
-from compare.reference import Reference
 from compare.rules import Derived
 from compare.stimuli import Stimuli, evaluated
+from compare.torch_network import Reference
 from explained import Net, ReluNet, SigmoidNet
 from scratch import MultiLayerNet
 

@@ -9,9 +9,9 @@ import torch_ref
 from compare.evaluation import Convention, Mode
 from compare.judge import judge_values
 from compare.judgement import first_failing
-from compare.reference import Extras, Reference
 from compare.rounding import expected_rounding, kink_rows, unit_roundoff
 from compare.rules import Derived
+from compare.torch_network import Extras, Reference
 from scratch import BatchNormalization, Dropout, MultiLayerNetExtend
 from scratch.layers_extend import BatchNormalization as Base
 from test_scratch_net import NUMERICAL

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compare.optimiser import Optimiser
-from compare.reference import Reference
 from compare.rounding import (
     SAFETY,
     Step,
@@ -16,6 +15,7 @@ from compare.rounding import (
     update_allowed,
 )
 from compare.stimuli import Stimuli, without_kink_rows
+from compare.torch_network import Reference
 from scratch import MultiLayerNet
 
 PRODUCTS = {

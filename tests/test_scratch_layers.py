@@ -10,8 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from compare.reference import Reference
 from compare.rounding import SAFETY, expected_rounding
+from compare.torch_network import Reference
 from scratch import Affine, Relu, Sigmoid, SoftmaxWithLoss, Tanh
 
 ULPS = 8
