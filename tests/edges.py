@@ -71,7 +71,7 @@ def planted(wrong: str, runs: int) -> dict[str, Any]:
 
 def generators(first: int, last: int, kind: int) -> Iterator[tuple[int, np.random.Generator]]:
     """Yield seeds with a generator each."""
-    return ((seed, np.random.default_rng([seed, 31, kind])) for seed in range(first, last))
+    return ((seed, np.random.default_rng([seed, 47, kind])) for seed in range(first, last))
 
 
 def counted(networks: Iterator[tuple[int, Options, Any, str]], *, hidden: bool = False) -> Any:
