@@ -1,0 +1,46 @@
+"""By how much a matrix of parameters amplifies errors, because it mixes them into few directions.
+
+Independent errors grow by ||W||_F / sqrt(n) as they pass a matrix of smaller side n; those in the
+direction of its largest singular value s grow by s. A random matrix has
+s = r = w (sqrt(fan_in) + sqrt(fan_out)), w the root mean square of its elements (Marchenko and
+Pastur 1967), and its errors stay independent; as far as s stands out above r, they are taken to lie
+in that direction: E^2 grows by k = max(1, n (s^2 - r^2) / ||W||_F^2) more. W, its transpose and -W
+have the same k.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from compare.reference.context import current
+
+POWER_STEPS = 20
+"""Steps of the power method for the largest singular value; one that stands out takes few."""
+
+
+def amplification(W: Tensor) -> float:
+    """Return k of a matrix of parameters, computed once in an evaluation."""
+    if W.is_meta:
+        return 1.0
+    sides = frozenset(zip(W.shape, W.stride(), strict=True))
+    key = (W.untyped_storage().data_ptr(), W.storage_offset(), sides, W._version)
+    known = current().amplifications
+    if key not in known:
+        known[key] = _largest(W)
+    return known[key]
+
+
+def _largest(W: Tensor) -> float:
+    rows, columns = W.shape
+    size = float(torch.linalg.vector_norm(W))
+    if not 0 < size < math.inf:
+        return 1.0
+    W = W / size
+    generator = torch.Generator().manual_seed(0)  # a start that lies across no direction
+    v = torch.randn(columns, generator=generator, dtype=torch.float64).to(W.device)
+    for _ in range(POWER_STEPS):
+        v = W.T @ (W @ (v / torch.linalg.vector_norm(v)))
+    largest2 = float(torch.linalg.vector_norm(v))  # s^2 / ||W||_F^2
+    random2 = (math.sqrt(rows) + math.sqrt(columns)) ** 2 / W.numel()
+    return max(1.0, min(W.shape) * (largest2 - random2))

@@ -1,0 +1,235 @@
+"""Evaluate a module and its loss at given parameters: every value, with its expected error."""
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+import compare.reference.operations  # noqa: F401 # enters the rules
+from compare.reference.composites import Composites
+from compare.reference.context import Context, Kink, Noted, within
+from compare.reference.formats import FORMATS, Format
+from compare.reference.private import tree_flatten, tree_map
+from compare.reference.rounded import EverythingRounded, Rounded, constant, rounding2
+
+Kind = Literal["module", "output", "loss", "gradient", "buffer"]
+
+
+@dataclass(frozen=True, order=True)
+class Quantity:
+    """What a value is.
+
+    Attributes
+    ----------
+    kind : str
+        The output of a module inside, of the outermost, the loss, a gradient, or a buffer after
+        the forward pass.
+    name : str
+        Path of the module, name of the parameter or buffer, with [i] where there are several.
+    """
+
+    kind: Kind
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One value: `v` in float64, `e2` its E^2 in units of u squared, None where exact."""
+
+    v: Tensor
+    e2: Tensor | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a module computes of one batch.
+
+    Attributes
+    ----------
+    values : dict
+        Of each Quantity, in causal order: outputs of modules as they were computed, the output,
+        the loss, gradients from the last parameter that was used to the first, buffers.
+    kinks : list of Kink
+        Operations that selected by a margin that rounding may turn over.
+    casts : list of Noted
+        Casts to less than float64 inside the module; they were not made.
+    unruled : list of Noted
+        Operations without a rule, whose errors were measured.
+    read : list of Noted
+        Places where a number with an error was read by Python, which loses it.
+    without_gradient : list of str
+        Parameters that the loss does not depend on.
+    """
+
+    values: dict[Quantity, Evaluated]
+    kinks: list[Kink]
+    casts: list[Noted]
+    unruled: list[Noted]
+    read: list[Noted]
+    without_gradient: list[str]
+
+
+def evaluate(
+    module: nn.Module,
+    loss: Callable[..., Any],
+    params: Mapping[str, Tensor],
+    x: Any,
+    t: Any,
+    *,
+    buffers: Mapping[str, Tensor] | None = None,
+    form: Format = FORMATS["float64"],
+    masks: Sequence[Tensor] | None = None,
+) -> Evaluation:
+    """Return every value of `module` and `loss`, with its expected rounding error.
+
+    Parameters
+    ----------
+    module : nn.Module
+        In the mode, train or eval, in which it is to be evaluated. It is not touched.
+    loss : callable
+        Of (output, t), or of (output, t, module) where a third argument is required.
+    params, buffers : mapping of str to Tensor
+        By the module's own names; what is missing is taken from the module.
+    x : Tensor, or a tuple of positional arguments
+        Floating-point numbers are taken as exact.
+    t : Tensor or any
+        What the loss is given.
+    form : Format
+        In which the candidate computes.
+    masks : sequence of Tensor
+        For each dropout that is met in training, what it multiplies with: 0 or 1 / (1 - p).
+
+    Raises
+    ------
+    UnsupportedError
+        Where no error can be carried through, with the path of the module.
+    """
+    inputs = x if isinstance(x, tuple) else (x,)
+    first = next((a for a in tree_flatten(inputs)[0] if isinstance(a, Tensor)), None)
+    rows = first.shape[0] if first is not None and first.dim() else None
+    context = Context(form, rows, masks=None if masks is None else list(masks))
+    with within(context):
+        instance, leaves = _instance(module, params, buffers or {})
+        inputs, target = tree_map(_given, (inputs, t))
+    values: dict[Quantity, Evaluated] = {}
+    with _float64(), within(context), _paths(instance, context, values):
+        with EverythingRounded(), Composites(), torch.enable_grad():
+            output = instance(*inputs)
+            _enter(values, "output", "", output)
+            total = loss(output, target, *_third(loss, instance))
+            _enter(values, "loss", "", total)
+        order: list[str] = []
+        for name, leaf in leaves.items():
+            leaf.register_hook(lambda _, name=name: order.append(name))
+        with EverythingRounded():
+            grads = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+    by_name = dict(zip(leaves, grads, strict=True))
+    for name in order:
+        _enter(values, "gradient", name, by_name[name])
+    for name, buffer in instance.named_buffers():
+        _enter(values, "buffer", name, buffer)
+    return Evaluation(
+        values,
+        context.kinks,
+        list(context.casts),
+        list(context.unruled),
+        list(context.read),
+        [name for name, grad in by_name.items() if grad is None],
+    )
+
+
+@contextmanager
+def _float64() -> Iterator[None]:
+    """Make float64 the default dtype, and restore what it was."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _given(x: Any) -> Any:
+    return constant(x.detach()) if isinstance(x, Tensor) and x.is_floating_point() else x
+
+
+def _instance(
+    module: nn.Module, params: Mapping[str, Tensor], buffers: Mapping[str, Tensor]
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Return a copy of `module` whose parameters and buffers are Rounded, and the parameters.
+
+    Wherever the module holds one of its tensors, under however many names, the copy holds the same
+    Rounded; nothing is shared with the module but what is no tensor.
+    """
+    memo: dict[int, Any] = {}
+    leaves: dict[str, Any] = {}
+    for name, parameter in module.named_parameters():
+        given = params.get(name, parameter).detach().to(torch.float64)
+        e2 = rounding2(given)
+        leaf = Rounded(given, e2 if not e2.is_meta and e2.any() else None, is_weight=True)
+        leaves[name] = leaf.requires_grad_(parameter.requires_grad)
+        memo[id(parameter)] = leaves[name]
+    for name, buffer in module.named_buffers():
+        given = buffers.get(name, buffer).detach().clone()
+        memo[id(buffer)] = constant(given) if given.is_floating_point() else given
+    for part in module.modules():
+        for held in tree_flatten(vars(part))[0]:
+            if isinstance(held, Tensor) and held.is_floating_point() and id(held) not in memo:
+                memo[id(held)] = constant(held.detach().clone())
+    return copy.deepcopy(module, memo), {k: v for k, v in leaves.items() if v.requires_grad}
+
+
+@contextmanager
+def _paths(
+    module: nn.Module, context: Context, values: dict[Quantity, Evaluated]
+) -> Iterator[None]:
+    """Keep the path of the module that is being computed, and every output."""
+    handles = []
+    for path, part in module.named_modules():
+        if path:
+            handles.append(
+                part.register_forward_pre_hook(lambda *_, path=path: context.modules.append(path))
+            )
+            handles.append(part.register_forward_hook(_kept(path, context, values)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _kept(path: str, context: Context, values: dict[Quantity, Evaluated]) -> Callable[..., None]:
+    def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        context.modules.pop()
+        calls = sum(1 for q in values if q.kind == "module" and q.name.split("[")[0] == path)
+        _enter(values, "module", f"{path}[{calls}]" if calls else path, output)
+
+    return keep
+
+
+def _enter(values: dict[Quantity, Evaluated], kind: Kind, name: str, output: Any) -> None:
+    """Enter the tensors of `output`, numbered where there are several."""
+    leaves = [x for x in tree_flatten(output)[0] if isinstance(x, Tensor)]
+    for i, leaf in enumerate(leaves):
+        called = name if len(leaves) == 1 else f"{name}[{i}]"
+        if isinstance(leaf, Rounded):
+            e2 = None if leaf.e2 is None else leaf.e2.clone()
+            values[Quantity(kind, called)] = Evaluated(leaf.v.clone(), e2)
+        else:
+            values[Quantity(kind, called)] = Evaluated(leaf.clone(), None)
+
+
+def _third(loss: Callable[..., Any], module: nn.Module) -> tuple[nn.Module, ...]:
+    """Return the module for a loss that requires a third argument."""
+    try:
+        parameters = inspect.signature(loss).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    required = [p for p in parameters if p.kind in positional and p.default is p.empty]
+    return (module,) if len(required) > 2 else ()

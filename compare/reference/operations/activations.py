@@ -1,0 +1,199 @@
+"""Activation functions and their derivatives, written out in their parts."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from compare.reference.kinks import note
+from compare.reference.operations.arithmetic import ELEMENTARY
+from compare.reference.operations.sums import either
+from compare.reference.rounded import value
+from compare.reference.rules import ONE, Squares, Value, errors, form, own, through
+
+ROOT = math.sqrt(2 / math.pi)
+CUBIC = 0.044715
+LEAK = Value(0.01, None)
+
+
+@errors("tanh")
+def _tanh(o: Tensor, x: Value) -> Squares:
+    """E^2 = ((1 - o^2) Ex)^2 + own."""
+    return through(1 - o * o, x) + ELEMENTARY * own(o)
+
+
+@errors("tanh_backward")
+def _tanh_backward(o: Tensor, g: Value, y: Value) -> Squares:
+    """g (1 - y^2): E^2 = ((1 - y^2) Eg)^2 + (2 g y Ey)^2 + g^2 (y^4 + (1 - y^2)^2) + o^2."""
+    y2 = y.v * y.v
+    rounds = g.v * g.v * (y2 * y2 + (1 - y2) ** 2)
+    return through(1 - y2, g) + through(2 * g.v * y.v, y) + rounds + own(o)
+
+
+@errors("sigmoid")
+def _sigmoid(o: Tensor, x: Value) -> Squares:
+    """E^2 = (o (1 - o) Ex)^2 + 1: (1 + tanh(x / 2)) / 2 is it, too, and adds to 1."""
+    return through(o * (1 - o), x) + 1.0 + ELEMENTARY * own(o)
+
+
+@errors("sigmoid_backward")
+def _sigmoid_backward(o: Tensor, g: Value, y: Value) -> Squares:
+    """g y (1 - y): E^2 = (y (1 - y) Eg)^2 + (g (1 - 2 y) Ey)^2 + (g y (1 - y))^2 + 2 o^2."""
+    return through(y.v * (1 - y.v), g) + through(g.v * (1 - 2 * y.v), y) + 3 * own(o)
+
+
+@errors("leaky_relu")
+def _leaky_relu(o: Tensor, x: Value, slope: Value = LEAK) -> Squares:
+    """x, or s x: E = Ex or |s| Ex, and s x is rounded twice, as s is."""
+    note("leaky_relu", x.v, through(1, x))
+    negative = x.v <= 0
+    return through(torch.where(negative, slope.v, 1.0), x) + 2 * own(o) * negative
+
+
+@errors("leaky_relu_backward")
+def _leaky_relu_backward(
+    o: Tensor, g: Value, x: Value, slope: Value, self_is_result: bool
+) -> Squares:
+    """g, or s g."""
+    negative = x.v <= 0
+    return through(torch.where(negative, slope.v, 1.0), g) + 2 * own(o) * negative
+
+
+@form("elu")
+def _elu(x: Any, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> Any:
+    """scale x, or scale alpha (exp(input_scale x) - 1), which errs by 1 where exp is taken."""
+    below = _where(x, 0.0, x)
+    negative = alpha * either((below * input_scale).expm1(), (below * input_scale).exp() - 1)
+    made = _where(x, x, negative)
+    return made if scale == 1 else made * scale
+
+
+@form("elu_backward")
+def _elu_backward(
+    g: Any, alpha: float, scale: float, input_scale: float, is_result: bool, x: Any
+) -> Any:
+    """scale g, or scale g input_scale alpha exp(input_scale x), of the result y = x: y + alpha."""
+    if is_result:
+        inner = (x + alpha) * input_scale
+    else:
+        e = (_where(x, 0.0, x) * input_scale).exp()
+        inner = either(e, (e - 1) + 1) * (alpha * input_scale)
+    made = _where(x, g, g * inner)
+    return made if scale == 1 else made * scale
+
+
+def _where(x: Any, positive: Any, negative: Any) -> Any:
+    """Choose without a comparison that counts as a kink: the derivative is continuous, or x is."""
+    return torch.where(value(x) > 0, positive, negative)
+
+
+def _phi(x: Any) -> tuple[Any, Any]:
+    """Return the normal distribution's function and density."""
+    root = 1 / math.sqrt(2)
+    cdf = (torch.erf(x * root) + 1) * 0.5
+    return either(cdf, torch.erfc(x * -root) * 0.5), torch.exp(x * x * -0.5) * (ROOT / 2)
+
+
+def _inner(x: Any) -> tuple[Any, Any]:
+    """Return tanh(sqrt(2 / pi) (x + 0.044715 x^3)), and the derivative of what it is taken of."""
+    x2 = x * x
+    inside = (x + x2 * x * CUBIC) * ROOT
+    return torch.tanh(inside), (x2 * (3 * CUBIC) + 1) * ROOT
+
+
+@form("gelu")
+def _gelu(x: Any, *, approximate: str = "none") -> Any:
+    """x Phi(x) (Hendrycks and Gimpel 2016), or 0.5 x (1 + tanh(...)) (ibid., section 2)."""
+    if approximate == "none":
+        return x * _phi(x)[0]
+    return x * 0.5 * (_inner(x)[0] + 1)
+
+
+@form("gelu_backward")
+def _gelu_backward(g: Any, x: Any, *, approximate: str = "none") -> Any:
+    """g (Phi(x) + x phi(x)), or g (0.5 (1 + a) + 0.5 x (1 - a^2) a')."""
+    if approximate == "none":
+        cdf, density = _phi(x)
+        return g * (cdf + x * density)
+    a, da = _inner(x)
+    return g * ((a + 1) * 0.5 + x * 0.5 * (1 - a * a) * da)
+
+
+@form("silu")
+def _silu(x: Any) -> Any:
+    """x sigmoid(x)."""
+    return x * torch.sigmoid(x)
+
+
+@form("silu_backward")
+def _silu_backward(g: Any, x: Any) -> Any:
+    """g s (1 + x (1 - s)), or g (s + x s (1 - s))."""
+    s = torch.sigmoid(x)
+    one = s * (x * (1 - s) + 1)
+    return g * either(one, s + x * (s * (1 - s)))
+
+
+@errors("softplus")
+def _softplus(o: Tensor, x: Value, beta: Value = ONE, cut: Any = None) -> Squares:
+    """log(1 + exp(b x)) / b: E^2 = (s Ex)^2 + 1 / b^2 (of the exponential) + 1 / b^2 + own."""
+    s = torch.sigmoid(beta.v * x.v)
+    return through(s, x) + 2.0 * (s / beta.v) ** 2 + ELEMENTARY * own(o) + 1.0 / beta.v**2
+
+
+@errors("softplus_backward")
+def _softplus_backward(o: Tensor, g: Value, x: Value, beta: Value, cut: Any) -> Squares:
+    """g s, s = sigmoid(b x): E^2 = (s Eg)^2 + (g b s (1 - s) Ex)^2 + g^2 + own."""
+    s = torch.sigmoid(beta.v * x.v)
+    return through(s, g) + through(g.v * beta.v * s * (1 - s), x) + g.v * g.v + ELEMENTARY * own(o)
+
+
+@form("log_sigmoid_forward")
+def _log_sigmoid(x: Any) -> Any:
+    """-softplus(-x), and a buffer that only torch's own backward reads."""
+    made = -torch.nn.functional.softplus(-x)
+    return made, torch.zeros_like(x)
+
+
+@form("log_sigmoid_backward")
+def _log_sigmoid_backward(g: Any, x: Any, buffer: Any) -> Any:
+    """g sigmoid(-x)."""
+    return g * torch.sigmoid(-x)
+
+
+@form("hardsigmoid")
+def _hardsigmoid(x: Any) -> Any:
+    """clamp(x + 3, 0, 6) / 6."""
+    return torch.clamp(x + 3, 0, 6) / 6
+
+
+@form("hardswish")
+def _hardswish(x: Any) -> Any:
+    """x clamp(x + 3, 0, 6) / 6."""
+    return x * torch.clamp(x + 3, 0, 6) / 6
+
+
+@form("mish")
+def _mish(x: Any) -> Any:
+    """x tanh(softplus(x)) (Misra 2019)."""
+    return x * torch.tanh(torch.nn.functional.softplus(x))
+
+
+@form("mish_backward")
+def _mish_backward(g: Any, x: Any) -> Any:
+    """g (a + x (1 - a^2) sigmoid(x)), a = tanh(softplus(x))."""
+    a = torch.tanh(torch.nn.functional.softplus(x))
+    return g * (a + x * (1 - a * a) * torch.sigmoid(x))
+
+
+@form("_prelu_kernel")
+def _prelu(x: Any, weight: Any) -> Any:
+    """x, or w x."""
+    return torch.where(x > 0, x, weight * x)
+
+
+@form("_prelu_kernel_backward")
+def _prelu_backward(g: Any, x: Any, weight: Any) -> Any:
+    """g or w g, and 0 or g x."""
+    positive = x > 0
+    return torch.where(positive, g, weight * g), torch.where(positive, 0.0, g * x)

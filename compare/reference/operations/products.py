@@ -1,0 +1,125 @@
+"""Products of matrices: sums of products, and errors that pass a matrix."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from compare.reference.added import block, multiplicity
+from compare.reference.allowed import C
+from compare.reference.amplification import amplification
+from compare.reference.context import current
+from compare.reference.rounded import Rounded, value
+from compare.reference.rules import form
+
+
+def _exact(x: Any) -> bool:
+    """Return whether a factor has no error."""
+    return not isinstance(x, Rounded) or x.e2 is None or (not x.v.is_meta and not x.e2.any())
+
+
+def _amplified(factor: Any, other: Any) -> Tensor | float:
+    """Return k by which E^2 of the other factor grows through `factor`, per matrix."""
+    if not (isinstance(factor, Rounded) and factor.is_weight) or _exact(other):
+        return 1.0
+    W = factor.v
+    if W.dim() == 2:
+        return amplification(W)
+    matrices = {m.data_ptr(): m for m in W.flatten(0, -3)} if not W.is_meta else {}
+    ks = [amplification(matrices[m.data_ptr()]) for m in W.flatten(0, -3)] if matrices else [1.0]
+    return torch.tensor(ks, dtype=W.dtype, device=W.device).view(-1, 1, 1)
+
+
+def product(a: Any, b: Any) -> Rounded:
+    """Return a @ b of (..., p, n) and (..., n, q), of two or three dimensions.
+
+    With P the partial sums at the ends of blocks of s terms t = a b, k of `amplification` through a
+    factor that is made of parameters alone, m of `multiplicity` of the rows that are added up,
+
+        E^2 = (k m Ea^2) b^2 + a^2 (k m Eb^2) + sum t^2 + (n - 1) / n (s sum P^2 + s sum t^2)
+
+    and, where neither is made of parameters, beside it the bound (s sum |P| + s / 2 sum |t|) / C.
+    Factors that are rounded before (TF32) add 2 f^2 sum t^2.
+    """
+    A, B, kind = value(a), value(b), current().format
+    n = A.shape[-1]
+    s, of_data = block(n), not any(isinstance(x, Rounded) and x.is_weight for x in (a, b))
+    o = torch.zeros((*A.shape[:-1], B.shape[-1]), dtype=A.dtype, device=A.device)
+    squares, sizes = torch.zeros_like(o), torch.zeros_like(o) if of_data and n > 1 else None
+    for start in range(0, n, s):
+        if start:
+            squares.addcmul_(o, o)
+        if sizes is not None:
+            sizes += o.abs()
+        o = o + A[..., start : start + s] @ B[..., start : start + s, :]
+    squares.addcmul_(o, o, value=0.5)  # on the way there it is half of it, in the mean of squares
+    added = (n - 1) / n * kind.added2 if n else 0.0
+    A2, B2 = A * A, B * B
+    left = A2 * (added * s + (kind.added2 if n > 1 else 1.0) + 2 * kind.factors2)
+    if not _exact(a):
+        m = multiplicity(A.mT) if of_data else None
+        Ea2 = a.e2 if m is None else a.e2 * m.mT
+        left = left + _amplified(b, a) * Ea2
+    e2 = left @ B2
+    if not _exact(b):
+        m = multiplicity(B) if of_data else None
+        Eb2 = b.e2 if m is None else b.e2 * m
+        e2 += A2 @ (_amplified(a, b) * Eb2)
+    e2 += added * s * squares
+    if sizes is not None:
+        bound = (s * sizes + 0.5 * (s + 1) * (A.abs() @ B.abs())) / C
+        e2 += kind.added2 * bound * bound
+    weight = all(isinstance(x, Rounded) and x.is_weight for x in (a, b))
+    return Rounded(o, e2 + kind.floor2 * (o != 0), is_weight=weight)
+
+
+@form("mm", "bmm")
+def _mm(a: Tensor, b: Tensor) -> Any:
+    """See `product`."""
+    return product(a, b)
+
+
+@form("mv")
+def _mv(a: Tensor, b: Tensor) -> Any:
+    """A product with one column."""
+    return product(a, b.unsqueeze(1)).squeeze(1)
+
+
+@form("dot", "vdot")
+def _dot(a: Tensor, b: Tensor) -> Any:
+    """A product with one row and one column."""
+    return product(a.unsqueeze(0), b.unsqueeze(1)).squeeze(1).squeeze(0)
+
+
+@form("addmm", "baddbmm")
+def _addmm(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+    """beta c + alpha a b, the product first."""
+    made: Any = product(a, b)
+    made = made if alpha == 1 else made * alpha
+    return made if beta == 0 else made + (c if beta == 1 else c * beta)
+
+
+@form("addmv")
+def _addmv(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+    """beta c + alpha a b."""
+    return _addmm(c.unsqueeze(-1), a, b.unsqueeze(1), beta=beta, alpha=alpha).squeeze(-1)
+
+
+@form("addbmm")
+def _addbmm(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+    """beta c + alpha sum over the batch of a b."""
+    return _addmm(c, a.transpose(0, 1).flatten(1), b.flatten(0, 1), beta=beta, alpha=alpha)
+
+
+@form("addr")
+def _addr(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+    """beta c + alpha a b^T."""
+    return _addmm(c, a.unsqueeze(1), b.unsqueeze(0), beta=beta, alpha=alpha)
+
+
+@form("linear")
+def _linear(x: Tensor, W: Tensor, b: Tensor | None = None) -> Any:
+    """x W^T + b."""
+    made: Any = product(x.reshape(-1, x.shape[-1]), W.t())
+    made = made if b is None else made + b
+    return made.reshape(*x.shape[:-1], W.shape[0])
