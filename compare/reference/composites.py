@@ -1,6 +1,44 @@
+"""Functions of torch that C++ computes as one, and the forms in Python that stand in their place."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import _VF
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
+
+from compare.reference import attention, recurrent
+
+FORMS: dict[Any, Callable[..., Any]] = {
+    F.scaled_dot_product_attention: attention.scaled_dot_product_attention,
+    **{
+        getattr(_VF, name): getattr(recurrent, name)
+        for kind in ("rnn_tanh", "rnn_relu", "lstm", "gru")
+        for name in (kind, f"{kind}_cell")
+    },
+}
 
 
 class Composites(TorchFunctionMode):
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        return func(*args, **(kwargs or {}))
+    """Computes what is in `FORMS` by them."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call `func`, or the form in its place."""
+        return FORMS.get(func, func)(*args, **(kwargs or {}))
+
+
+@contextmanager
+def written_out() -> Iterator[None]:
+    """Compute composite functions by their parts, also where torch's own functions call them."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), Composites():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

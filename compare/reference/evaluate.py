@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import compare.reference.operations  # noqa: F401 # enters the rules
-from compare.reference.composites import Composites
+from compare.reference.composites import written_out
 from compare.reference.context import Context, Kink, Noted, within
 from compare.reference.formats import FORMATS, Format
 from compare.reference.private import tree_flatten, tree_map
@@ -118,7 +118,7 @@ def evaluate(
         inputs, target = tree_map(_given, (inputs, t))
     values: dict[Quantity, Evaluated] = {}
     with _float64(), within(context), _paths(instance, context, values):
-        with EverythingRounded(), Composites(), torch.enable_grad():
+        with EverythingRounded(), written_out(), torch.enable_grad():
             output = instance(*inputs)
             _enter(values, "output", "", output)
             total = loss(output, target, *_third(loss, instance))
@@ -171,7 +171,8 @@ def _instance(
     for name, parameter in module.named_parameters():
         given = params.get(name, parameter).detach().to(torch.float64)
         e2 = rounding2(given)
-        leaf = Rounded(given, e2 if not e2.is_meta and e2.any() else None, is_weight=True)
+        e2 = None if e2 is None or not (e2.is_meta or e2.any()) else e2
+        leaf = Rounded(given, e2, is_weight=True)
         leaves[name] = leaf.requires_grad_(parameter.requires_grad)
         memo[id(parameter)] = leaves[name]
     for name, buffer in module.named_buffers():

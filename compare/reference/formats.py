@@ -1,12 +1,12 @@
 """Number formats of a candidate, by what rounding does in them."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-FLOAT64 = torch.finfo(torch.float64)
+LEAST = 2.0**-900
+"""An E^2 that is nothing beside any that a value can have: an error of 1e-151 in float64."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,12 @@ class Format:
 
     @property
     def floor2(self) -> float:
-        """E^2 that a value is granted by the range of its format.
+        """E^2 that a value is granted by the range of its format: tiny, in units of u.
 
-        tiny in units of u; in float64, in which E^2 is held, the root of the least square.
+        E^2 is held in float64: more than LEAST, so that what it is multiplied with does not bring
+        it among subnormal numbers, with which processors are slow.
         """
-        return max(self.tiny / self.u, math.sqrt(FLOAT64.tiny)) ** 2
+        return max((self.tiny / self.u) ** 2, LEAST)
 
     def holds(self, v: Tensor) -> Tensor:
         """Return which numbers are stored without rounding."""

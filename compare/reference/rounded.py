@@ -90,13 +90,14 @@ def _alike(e2: Tensor | float, v: Tensor) -> Tensor:
 def constant(v: Tensor) -> Rounded:
     """Return a tensor that is given, rounded once where the candidate's format does not hold it."""
     v = v if v.dtype == torch.float64 else v.double()
-    return Rounded(v, rounding2(v))
+    e2 = rounding2(v)
+    return Rounded(v, torch.zeros_like(v) if e2 is None else e2)
 
 
-def rounding2(v: Tensor) -> Tensor:
-    """Return E^2 of storing `v`."""
+def rounding2(v: Tensor) -> Tensor | None:
+    """Return E^2 of storing `v`, None if it is 0."""
     if current().format.dtype == torch.float64:
-        return torch.zeros_like(v)
+        return None
     return torch.where(current().format.holds(v), 0.0, v * v)
 
 
@@ -151,7 +152,7 @@ def _without_rule(func: private.OpOverload, args: Any, kwargs: Any) -> Any:
     if not any(map(_is_floating, leaves)):
         return o
     if not any(map(_is_floating, given)):
-        return private.tree_map(lambda x: constant(x) if _is_floating(x) else x, o)
+        return _each(lambda x: constant(x) if _is_floating(x) else x, o)
     noted = current().here(private.operation_of(func))
     current().unruled[noted] = None
     arrived = [x.e2 if isinstance(x, Rounded) else None for x in given]
@@ -167,9 +168,21 @@ def _is_floating(x: Any) -> bool:
     return isinstance(x, Tensor) and x.is_floating_point()
 
 
-def _leaves(o: Any) -> list[Any]:
-    leaves: list[Any] = private.tree_flatten(o)[0]
-    return leaves
+def _leaves(x: Any) -> list[Any]:
+    if isinstance(x, (tuple, list)):
+        return [leaf for part in x for leaf in _leaves(part)]
+    if isinstance(x, dict):
+        return [leaf for part in x.values() for leaf in _leaves(part)]
+    return [x]
+
+
+def _each(f: Callable[[Any], Any], x: Any) -> Any:
+    """Return `x` with `f` of each leaf."""
+    if isinstance(x, (tuple, list)):
+        return type(x)([_each(f, part) for part in x])
+    if isinstance(x, dict):
+        return {key: _each(f, part) for key, part in x.items()}
+    return f(x)
 
 
 def _in_float64(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -206,7 +219,7 @@ def _of_number(x: float) -> Tensor | None:
 
 def _by_rule(func: private.OpOverload, rule: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """Return `func` of the plain values, and E^2 by `rule`."""
-    plain_args, plain_kwargs = private.tree_map(value, (args, _in_float64(kwargs)))
+    plain_args, plain_kwargs = _each(value, (args, _in_float64(kwargs)))
     o = func(*plain_args, **plain_kwargs)
     operands, named = _operands(func, args, kwargs)
     e2, weight = rule(o, *operands, **named), _of_weights((args, kwargs))
@@ -236,13 +249,13 @@ def _of_weights(given: Any) -> bool:
 
 def _moved(func: private.OpOverload, args: Any, kwargs: Any, fills: str | None) -> Any:
     """Return `func` of the values and, alike, of the errors."""
-    plain_args, plain_kwargs = private.tree_map(value, (args, kwargs))
+    plain_args, plain_kwargs = _each(value, (args, kwargs))
     o = func(*plain_args, **plain_kwargs)
     weight = _of_weights((args, kwargs))
     if all(x.e2 is None for x in _leaves((args, kwargs)) if isinstance(x, Rounded)):
-        e2 = private.tree_map(lambda x: None if _is_floating(x) else x, o)
+        e2 = _each(lambda x: None if _is_floating(x) else x, o)
     else:
-        error_args, error_kwargs = private.tree_map(_error, (args, kwargs))
+        error_args, error_kwargs = _each(_error, (args, kwargs))
         if fills is not None:
             error_args, error_kwargs = _filled(func, fills, error_args, error_kwargs)
         e2 = func(*error_args, **error_kwargs)
@@ -254,7 +267,10 @@ def _moved(func: private.OpOverload, args: Any, kwargs: Any, fills: str | None) 
 def _error(x: Any) -> Any:
     if isinstance(x, Rounded):
         return torch.zeros_like(x.v) if x.e2 is None else x.e2
-    return rounding2(value(x)) if _is_floating(x) else x
+    if not _is_floating(x):
+        return x
+    e2 = rounding2(value(x))
+    return torch.zeros_like(value(x)) if e2 is None else e2
 
 
 def _filled(func: private.OpOverload, fills: str, args: Any, kwargs: Any) -> tuple[Any, Any]:

@@ -72,10 +72,49 @@ def _read(x: Tensor) -> Any:
     return value(x).item()
 
 
-@form("bernoulli", "native_dropout", "normal", "uniform", "randn", "rand", "randperm", "randint")
+def _mask(shape: Any) -> Tensor:
+    """Return the next mask of dropout that was handed over, as 0 and 1."""
+    context = current()
+    if context.masks is None:
+        raise UnsupportedError(
+            "dropout draws random numbers: evaluate in eval mode, or hand its masks over",
+            context.modules[-1],
+        )
+    if not context.masks:
+        raise UnsupportedError(
+            "more dropouts than masks that were handed over", context.modules[-1]
+        )
+    mask = context.masks.pop(0)
+    if mask.shape != shape:
+        wanted, given = tuple(shape), tuple(mask.shape)
+        raise UnsupportedError(
+            f"a dropout of shape {wanted} is handed a mask of shape {given}", context.modules[-1]
+        )
+    return (mask != 0).double()
+
+
+@form("bernoulli")
+def _bernoulli(x: Tensor, *_: Any, **__: Any) -> Any:
+    """Take a mask, which torch's dropout divides by 1 - p and multiplies with."""
+    return constant(_mask(x.shape))
+
+
+@form("native_dropout")
+def _native_dropout(x: Any, p: float, train: bool | None) -> Any:
+    """x mask / (1 - p), and the mask."""
+    if not train:
+        return x, torch.ones(x.shape, dtype=torch.bool)
+    mask = _mask(x.shape)
+    return x * (mask / (1 - p)), mask.bool()
+
+
+@form("native_dropout_backward")
+def _native_dropout_backward(g: Any, mask: Tensor, scale: float) -> Any:
+    """g mask / (1 - p)."""
+    return g * (mask.double() * scale)
+
+
+@form("normal", "uniform", "randn", "rand", "randperm", "randint")
 def _random(*args: Any, **kwargs: Any) -> Any:
     """Refuse: two runs would be two functions."""
-    raise UnsupportedError(
-        "draws random numbers; evaluate it in eval mode, or hand the masks over",
-        current().modules[-1],
-    )
+    raise UnsupportedError("draws random numbers", current().modules[-1])

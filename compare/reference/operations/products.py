@@ -44,33 +44,44 @@ def product(a: Any, b: Any) -> Rounded:
     A, B, kind = value(a), value(b), current().format
     n = A.shape[-1]
     s, of_data = block(n), not any(isinstance(x, Rounded) and x.is_weight for x in (a, b))
-    o = torch.zeros((*A.shape[:-1], B.shape[-1]), dtype=A.dtype, device=A.device)
-    squares, sizes = torch.zeros_like(o), torch.zeros_like(o) if of_data and n > 1 else None
-    for start in range(0, n, s):
-        if start:
-            squares.addcmul_(o, o)
-        if sizes is not None:
-            sizes += o.abs()
-        o = o + A[..., start : start + s] @ B[..., start : start + s, :]
-    squares.addcmul_(o, o, value=0.5)  # on the way there it is half of it, in the mean of squares
+    o, partial2, sizes = _in_blocks(A, B, s, of_data)
     added = (n - 1) / n * kind.added2 if n else 0.0
     A2, B2 = A * A, B * B
     left = A2 * (added * s + (kind.added2 if n > 1 else 1.0) + 2 * kind.factors2)
     if not _exact(a):
         m = multiplicity(A.mT) if of_data else None
         Ea2 = a.e2 if m is None else a.e2 * m.mT
-        left = left + _amplified(b, a) * Ea2
+        left = left.add_(Ea2 * _amplified(b, a))
     e2 = left @ B2
     if not _exact(b):
         m = multiplicity(B) if of_data else None
         Eb2 = b.e2 if m is None else b.e2 * m
-        e2 += A2 @ (_amplified(a, b) * Eb2)
-    e2 += added * s * squares
+        e2 += A2 @ (Eb2 * _amplified(a, b))
+    e2.add_(partial2, alpha=added * s)
     if sizes is not None:
-        bound = (s * sizes + 0.5 * (s + 1) * (A.abs() @ B.abs())) / C
-        e2 += kind.added2 * bound * bound
+        bound = (A.abs() @ B.abs()).mul_(0.5 * (s + 1)).add_(sizes, alpha=s)
+        e2.addcmul_(bound, bound, value=kind.added2 / C**2)
     weight = all(isinstance(x, Rounded) and x.is_weight for x in (a, b))
-    return Rounded(o, e2 + kind.floor2 * (o != 0), is_weight=weight)
+    return Rounded(o, e2.add_(kind.floor2), is_weight=weight)
+
+
+def _in_blocks(A: Tensor, B: Tensor, s: int, of_data: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return A @ B, sum P^2 and, of data, sum |P|, P the sum before each block of s terms.
+
+    Of the last block half of P^2 is added: on the way there it is that, in the mean.
+    """
+    n = A.shape[-1]
+    o = A[..., :s] @ B[..., :s, :]
+    if n <= s:
+        return o, 0.5 * o * o, torch.zeros_like(o[..., :1, :1]) if of_data and n > 1 else None
+    partial2, sizes = o * o, o.abs() if of_data else None
+    for start in range(s, n, s):
+        o = o + A[..., start : start + s] @ B[..., start : start + s, :]
+        last = start + s >= n
+        partial2.addcmul_(o, o, value=0.5 if last else 1.0)
+        if sizes is not None and not last:
+            sizes += o.abs()
+    return o, partial2, sizes
 
 
 @form("mm", "bmm")

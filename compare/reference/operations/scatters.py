@@ -26,9 +26,9 @@ def added_at(start: Any, places: Tensor, terms: Any) -> Rounded:
     o = at.index_add(0, places, v)
     first = torch.ones(len(places), dtype=torch.bool, device=places.device)
     first[1:] = places[1:] != places[:-1]
-    group = first.cumsum(0) - 1
+    began = torch.where(first, torch.arange(len(places), device=places.device), 0).cummax(0).values
     running = v.cumsum(0)
-    before = (running - v)[first][group] if len(v) else running  # what was added up for others
+    before = (running - v)[began]  # what was added up for others
     partial = running - before + at[places]
     partial = torch.where((first & ~at.any(-1)[places]).unsqueeze(-1), 0.0, partial)
     counts = torch.zeros(len(at), dtype=v.dtype, device=v.device).index_add(
@@ -45,7 +45,7 @@ def added_at(start: Any, places: Tensor, terms: Any) -> Rounded:
         e2 = e2.index_add(0, places, arriving if m is None else arriving * m)
     if isinstance(start, Rounded) and start.e2 is not None:
         e2 = e2 + start.e2
-    return Rounded(o, e2 + kind.floor2 * (o != 0))
+    return Rounded(o, e2 + kind.floor2)
 
 
 @form("embedding_dense_backward")

@@ -28,6 +28,12 @@ def _softmax(o: Tensor, z: Value, dim: int, half: bool) -> Squares:
     return o * o * _relative2(z, o, dim) + own(o)
 
 
+@errors("_safe_softmax")
+def _safe_softmax(o: Tensor, z: Value, dim: int, dtype: object = None) -> Squares:
+    """As `_softmax`; 0 in a row that is masked altogether."""
+    return torch.where((z.v > -torch.inf).any(dim, keepdim=True), _softmax(o, z, dim, False), 0.0)
+
+
 @errors("_log_softmax")
 def _log_softmax(o: Tensor, z: Value, dim: int, half: bool) -> Squares:
     """E^2 of `_relative2`, as log softmax has it; z^2 + lse^2 of z - lse, and o^2."""
