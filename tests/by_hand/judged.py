@@ -74,15 +74,23 @@ def compared(problem: Problem, way: Way, candidate: Architecture | None = None) 
         if key in values:
             assert np.asarray(values[key]).dtype == way.dtype, (key, values[key].dtype)
             off = np.asarray(values[key], np.float64) - expected.v.numpy()
-            e = np.zeros(1) if expected.e2 is None else expected.e2.numpy()
-            scores[key] = ratio(np.linalg.norm(off), problem.u * float(np.sqrt(e.sum())))
+            e2 = np.zeros(off.shape) if expected.e2 is None else expected.e2.numpy()
+            scores[key] = worst(off * off, e2) / problem.u
     missing = [q for q in values if Quantity(*q) not in problem.reference.values]
     assert not missing, missing
     return scores
 
 
-def ratio(error: float, expected: float) -> float:
-    """Return error / expected; 0 for no error, infinite where none was expected."""
-    if not error > 0:
-        return 0.0 if error == 0 else float("inf")
-    return float(error / expected) if expected > 0 else float("inf")
+def worst(off2: Any, e2: Any) -> float:
+    """Return the largest error / ||E||, of the whole and of each slice along each axis.
+
+    0 for no error, infinite where none was expected, or where it is no number.
+    """
+    largest = 0.0
+    for axis in (None, *range(off2.ndim)):
+        others = None if axis is None else tuple(a for a in range(off2.ndim) if a != axis)
+        error, expected = (np.atleast_1d(x.sum(others)) for x in (off2, e2))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(error == 0, 0.0, error / expected)
+        largest = max(largest, float(np.nan_to_num(ratio, nan=np.inf, posinf=np.inf).max()))
+    return float(np.sqrt(largest))

@@ -9,7 +9,7 @@ STRENGTH = 1.0
 
 def mix(right, wrong):
     """Return what a mistake of STRENGTH makes of what is right: 1 is the mistake, 0 is right."""
-    return right + right.dtype.type(STRENGTH) * (wrong - right)
+    return right + STRENGTH * (wrong - right)
 
 
 def linear(x, W, b, way):

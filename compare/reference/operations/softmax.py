@@ -5,21 +5,22 @@ from torch import Tensor
 
 from compare.reference.rules import Squares, Value, errors, own, through
 
-# y = exp(z - m) / sum: relative to y, z brings Ez and, weighted, that of every other; the shift by
-# the maximum m rounds z - m, without it z is as large as it is; the exponentials err by 1 each, C
-# of them are added up, and the quotient rounds once. The mean over j of y_j adds what all share.
+# y = exp(z - m) / sum: relative to y_j, z_j brings (1 - y_j) Ez and z_k brings y_k Ez, so that a y
+# of almost 1 is hardly moved; the shift by the maximum m rounds z - m; the exponentials err by 1
+# each, C of them are added up, and the quotient rounds once.
 
 
 def _relative2(z: Value, y: Tensor, dim: int) -> Tensor:
     """Return E^2 of softmax relative to itself, m the maximum of C classes.
 
-        Ez^2 + (z - m)^2 + sum y^2 (Ez^2 + (z - m)^2) + 1 + C
+        (1 - 2 y) (Ez^2 + (z - m)^2) + sum y^2 (Ez^2 + (z - m)^2) + 1 + C
 
     The sum of C exponentials errs by up to sqrt(C) u, in every row alike while logits are small.
     """
     shift = z.v - z.v.amax(dim, keepdim=True)
     arriving = torch.where(y > 0, through(1, z) + shift * shift, 0.0)  # a score of -inf is out
-    return arriving + (y * y * arriving).sum(dim, keepdim=True) + 1 + y.shape[dim]
+    moved = (1 - 2 * y) * arriving + (y * y * arriving).sum(dim, keepdim=True)
+    return moved.clamp_min(0.0) + 1 + y.shape[dim]
 
 
 @errors("_softmax")
@@ -43,17 +44,20 @@ def _log_softmax(o: Tensor, z: Value, dim: int, half: bool) -> Squares:
 
 @errors("_softmax_backward_data")
 def _softmax_backward(o: Tensor, g: Value, y: Value, dim: int, _: object) -> Squares:
-    """y (g - s), s = sum g y of C terms; p = y (g - s) is rounded as y g and y s, too.
+    """y (g - s), s = sum g y of C terms; y g and y s are rounded, too.
 
-    Es^2 = sum (y Eg)^2 + (g Ey)^2 + C (g y)^2
-    E^2 = (y Eg)^2 + ((g - s) Ey)^2 + (y Es)^2 + (y g)^2 + (y s)^2 + o^2
+    What arrives, A = Eg^2 + ((g - s) Ey / y)^2, stands in g_j - s and in s as in `_relative2`:
+
+        E^2 = y^2 ((1 - 2 y) A + sum y^2 A + C sum (g y)^2 + s^2) + (y g)^2 + (y s)^2 + o^2
     """
     gy = g.v * y.v
     s = gy.sum(dim, keepdim=True)
-    terms = through(y.v, g) + through(g.v, y) + y.v.shape[dim] * gy * gy
-    Es2 = torch.as_tensor(terms).sum(dim, keepdim=True) + s * s
-    parts = gy * gy + (y.v * s) ** 2
-    return through(y.v, g) + through(g.v - s, y) + y.v * y.v * Es2 + parts + own(o)
+    y2 = y.v * y.v
+    arriving = through(y.v, g) + through(g.v - s, y)  # y^2 A
+    moved = (1 - 2 * y.v) * arriving + y2 * (arriving + 0.0 * y2).sum(dim, keepdim=True)
+    added = y.v.shape[dim] * (gy * gy).sum(dim, keepdim=True) + s * s
+    ys = y.v * s
+    return moved.clamp_min(0.0) + y2 * added + gy * gy + ys * ys + own(o)
 
 
 @errors("_log_softmax_backward_data")
