@@ -73,7 +73,7 @@ def fingerprint() -> str:
     """Return what tells this code and these versions from others."""
     found = hashlib.sha256(f"{sys.version} {version('numpy')} {version('torch')}".encode())
     for package in ("scratch", "torch_ref", "compare", "tests"):
-        for path in sorted((HERE.parent / package).rglob("*.py")):
+        for path in sorted((HERE.parent / package).rglob("*.[pt][yx]*")):
             found.update(path.read_bytes())
     return found.hexdigest()[:12]
 

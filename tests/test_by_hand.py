@@ -1,12 +1,12 @@
 """The networks that are written by hand compute what their modules compute, in every way."""
 
-import by_hand
 import numpy as np
 import pytest
 import torch
+
+import by_hand
 from by_hand.judged import compared, drawn
 from by_hand.ways import WAYS, way
-
 from compare.reference.allowed import C
 
 

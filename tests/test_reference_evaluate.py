@@ -184,7 +184,7 @@ def test_masks_that_are_given_are_dropouts():
     found = run(net, masks=[mask])
     expected = F.linear(F.linear(X, *params(net[0]).values()) * mask, *params(net[2]).values())
     assert torch.allclose(found.values[Quantity("output")].v, expected, rtol=2**-45)
-    with pytest.raises(UnsupportedError, match="1: .*masks"):
+    with pytest.raises(UnsupportedError, match=r"1: .*masks"):
         run(net)
     with pytest.raises(UnsupportedError, match=r"1: .*\(5, 6\)"):
         run(net, masks=[mask[:4]])

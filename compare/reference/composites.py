@@ -1,4 +1,4 @@
-"""Functions of torch that C++ computes as one, and the forms in Python that stand in their place."""
+"""Functions that C++ computes as one, and the forms in Python that stand in their place."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

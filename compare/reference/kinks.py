@@ -6,7 +6,6 @@ from compare.reference.allowed import C
 from compare.reference.context import Kink, current
 from compare.reference.rules import Squares
 
-
 EXACT = 1e6
 """Floors: as many as sums over a thousand rows add up to."""
 

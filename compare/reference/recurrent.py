@@ -1,4 +1,4 @@
-"""nn.RNN, nn.LSTM and nn.GRU, and their cells, written out: each gate by itself, on a line of its own.
+"""nn.RNN, nn.LSTM, nn.GRU and their cells, written out: each gate on a line of its own.
 
 In C++ a layer is one operation over all time steps. The equations are those of torch's
 documentation, which are those of Elman 1990, of Hochreiter and Schmidhuber 1997 with the forget
@@ -66,7 +66,7 @@ def _over_time(
     sizes[k] sequences, the longest first, are still going on in step k: in reverse they come in.
     """
     W_ih, b_ih, *of_h = weights
-    inputs = F.linear(x, W_ih, b_ih).split(sizes)
+    inputs = torch.split(F.linear(x, W_ih, b_ih), sizes)
     outputs: list[Tensor] = [x] * len(sizes)
     now = tuple(part[: sizes[-1 if reverse else 0]] for part in state)
     ended: list[State] = []

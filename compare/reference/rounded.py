@@ -42,7 +42,11 @@ class Rounded(Tensor):
 
     @staticmethod
     def __new__(
-        cls, v: Tensor, e2: Tensor | float | None = None, *, is_weight: bool = False
+        cls: type["Rounded"],
+        v: Tensor,
+        e2: Tensor | float | None = None,
+        *,
+        is_weight: bool = False,
     ) -> "Rounded":
         """Wrap `v`."""
         made: Rounded = private.wrapper(cls, v)

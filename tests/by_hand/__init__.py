@@ -1,7 +1,7 @@
 """Networks written by hand in numpy beside their torch modules, and mistakes planted in them.
 
-Each of plain, images, sequences and tokens holds some, made of the layers of layers.py, and computes
-them in the ways of ways.py. A mistake is an edit of what the two say together.
+Each of plain, images, sequences and tokens holds some, made of the layers of layers.py, and
+computes them in the ways of ways.py. A mistake is an edit of what the two say together.
 """
 
 from functools import cache

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from by_hand.architecture import Architecture
 from by_hand.ways import Way
-
 from compare.reference.evaluate import Evaluation, Quantity, evaluate
 from compare.reference.formats import FORMATS
 

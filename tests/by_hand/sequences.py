@@ -2,9 +2,10 @@
 
 import numpy as np
 import torch.nn.functional as F
-from by_hand.architecture import Architecture
-from by_hand.layers import *  # noqa: F403 # what stands here is joined with the layers
 from torch import nn
+
+from by_hand.architecture import Architecture
+from by_hand.layers import *  # what stands here is joined with the layers
 
 STEPS, FEATURES, UNITS, CLASSES = 20, 6, 9, 4
 

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from by_hand.architecture import Architecture
-from by_hand.layers import *  # noqa: F403 # what stands here is joined with the layers
 from torch import nn
+
+from by_hand.architecture import Architecture
+from by_hand.layers import *  # what stands here is joined with the layers
 
 WORDS, LENGTH, WIDTH, HEADS = 11, 7, 12, 3
 

@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from compare.reference.context import current
 from compare.reference.kinks import note
 from compare.reference.operations.arithmetic import ELEMENTARY
 from compare.reference.operations.sums import either
-from compare.reference.rounded import value
-from compare.reference.rules import ONE, Squares, Value, errors, form, own, through
+from compare.reference.rounded import Rounded, value
+from compare.reference.rules import Squares, Value, errors, form, own, through
 
 ROOT = math.sqrt(2 / math.pi)
 CUBIC = 0.044715
@@ -134,24 +135,48 @@ def _silu_backward(g: Any, x: Any) -> Any:
     return g * either(one, s + x * (s * (1 - s)))
 
 
-@errors("softplus")
-def _softplus(o: Tensor, x: Value, beta: Value = ONE, cut: Any = None) -> Squares:
-    """log(1 + exp(b x)) / b: E^2 = (s Ex)^2 + 1 / b^2 (of the exponential) + 1 / b^2 + own."""
-    s = torch.sigmoid(beta.v * x.v)
-    return through(s, x) + 2.0 * (s / beta.v) ** 2 + ELEMENTARY * own(o) + 1.0 / beta.v**2
+def log_of_one_and_exp(x: Any) -> Any:
+    """Return log(1 + exp(x)) of Rounded: E^2 = (s Ex)^2 + 2 s^2 (of the exponential) + 1 + own.
+
+    log(1 + y) without log1p errs by the 1 of 1 + y.
+    """
+    v, s = torch.logaddexp(torch.zeros_like(x.v), x.v), torch.sigmoid(x.v)
+    e2 = (0.0 if x.e2 is None else s * s * x.e2) + 2.0 * s * s + 1.0 + ELEMENTARY * own(v)
+    return Rounded(v, e2)
 
 
-@errors("softplus_backward")
-def _softplus_backward(o: Tensor, g: Value, x: Value, beta: Value, cut: Any) -> Squares:
-    """g s, s = sigmoid(b x): E^2 = (s Eg)^2 + (g b s (1 - s) Ex)^2 + g^2 + own."""
-    s = torch.sigmoid(beta.v * x.v)
-    return through(s, g) + through(g.v * beta.v * s * (1 - s), x) + g.v * g.v + ELEMENTARY * own(o)
+def _cut(made: Any, size: Tensor) -> Any:
+    """Return `made` with what torch leaves out where it takes a function for linear.
+
+    torch's softplus is x where b x > 20, which leaves out exp(-b x) / b; both are right.
+    """
+    left_out = (size / current().format.u) ** 2
+    return Rounded(made.v, left_out if made.e2 is None else made.e2 + left_out)
+
+
+@form("softplus")
+def _softplus(x: Any, beta: float = 1, threshold: float = 20) -> Any:
+    """log(1 + exp(b x)) / b."""
+    scaled = x if beta == 1 else x * beta
+    made = log_of_one_and_exp(scaled)
+    made = made if beta == 1 else made / beta
+    beyond = scaled.v > threshold
+    return _cut(made, torch.where(beyond, torch.exp(-scaled.v) / beta, 0.0))
+
+
+@form("softplus_backward")
+def _softplus_backward(g: Any, x: Any, beta: float, threshold: float) -> Any:
+    """g sigmoid(b x)."""
+    scaled = x if beta == 1 else x * beta
+    made = g * torch.sigmoid(scaled)
+    beyond = scaled.v > threshold
+    return _cut(made, torch.where(beyond, value(g) * torch.exp(-scaled.v), 0.0))
 
 
 @form("log_sigmoid_forward")
 def _log_sigmoid(x: Any) -> Any:
     """-softplus(-x), and a buffer that only torch's own backward reads."""
-    made = -torch.nn.functional.softplus(-x)
+    made = -log_of_one_and_exp(-x)
     return made, torch.zeros_like(x)
 
 
@@ -176,13 +201,13 @@ def _hardswish(x: Any) -> Any:
 @form("mish")
 def _mish(x: Any) -> Any:
     """x tanh(softplus(x)) (Misra 2019)."""
-    return x * torch.tanh(torch.nn.functional.softplus(x))
+    return x * torch.tanh(log_of_one_and_exp(x))
 
 
 @form("mish_backward")
 def _mish_backward(g: Any, x: Any) -> Any:
     """g (a + x (1 - a^2) sigmoid(x)), a = tanh(softplus(x))."""
-    a = torch.tanh(torch.nn.functional.softplus(x))
+    a = torch.tanh(log_of_one_and_exp(x))
     return g * (a + x * (1 - a * a) * torch.sigmoid(x))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from compare.reference.operations.activations import log_of_one_and_exp
 from compare.reference.operations.sums import either
 from compare.reference.rounded import Rounded, value
 from compare.reference.rules import form
@@ -111,7 +112,7 @@ def _bce_logits(
     z: Any, t: Any, weight: Any = None, pos_weight: Any = None, reduction: int = MEAN
 ) -> Any:
     """z (1 - t) + softplus(-z), or max(z, 0) - z t + log(1 + exp(-|z|))."""
-    rest = torch.nn.functional.softplus(-z)
+    rest = log_of_one_and_exp(-z)
     if pos_weight is not None:
         rest = rest * ((pos_weight - 1) * t + 1)
     terms = z * (1 - t) + rest

@@ -68,18 +68,36 @@ def product(a: Any, b: Any) -> Rounded:
 def _in_blocks(A: Tensor, B: Tensor, s: int, of_data: bool) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return A @ B, sum P^2 and, of data, sum |P|, P the sum before each block of s terms.
 
-    Of the last block half of P^2 is added: on the way there it is that, in the mean.
+    Of the last block half of P^2 is added: on the way there it is that, in the mean. Of data the
+    terms may be added from the last as well.
     """
     n = A.shape[-1]
-    o = A[..., :s] @ B[..., :s, :]
     if n <= s:
+        o = A @ B
         return o, 0.5 * o * o, torch.zeros_like(o[..., :1, :1]) if of_data and n > 1 else None
-    partial2, sizes = o * o, o.abs() if of_data else None
-    for start in range(s, n, s):
-        o = o + A[..., start : start + s] @ B[..., start : start + s, :]
-        last = start + s >= n
-        partial2.addcmul_(o, o, value=0.5 if last else 1.0)
-        if sizes is not None and not last:
+    starts = range(0, n, s)
+    o, partial2, sizes = _partial(A, B, s, starts, squares=True, absolute=of_data)
+    if of_data:
+        *_, of_last = _partial(A, B, s, starts[::-1], squares=False, absolute=True)
+        sizes = torch.maximum(sizes, of_last, out=sizes)
+    return o, partial2, sizes if of_data else None
+
+
+def _partial(
+    A: Tensor, B: Tensor, s: int, starts: range, *, squares: bool, absolute: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the sum of the blocks in this order, sum P^2 and sum |P|."""
+    first, *others = starts
+    o = A[..., first : first + s] @ B[..., first : first + s, :]
+    partial2 = o * o if squares else o
+    sizes = o.abs() if absolute else o
+    add = o.addmm_ if o.dim() == 2 else o.baddbmm_
+    for start in others:
+        add(A[..., start : start + s], B[..., start : start + s, :])
+        last = start == others[-1]
+        if squares:
+            partial2.addcmul_(o, o, value=0.5 if last else 1.0)
+        if absolute and not last:
             sizes += o.abs()
     return o, partial2, sizes
 

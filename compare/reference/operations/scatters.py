@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compare.reference.added import block, multiplicity
+from compare.reference.added import block, multiplicity_at
 from compare.reference.allowed import C
 from compare.reference.context import current
 from compare.reference.rounded import Rounded, value
@@ -36,12 +36,21 @@ def added_at(start: Any, places: Tensor, terms: Any) -> Rounded:
     )
     n = int(counts.max()) if len(v) and not v.is_meta else 1
     several = torch.where(counts[places] > 1, float(block(n)), 0.0).unsqueeze(-1)
-    e2 = torch.zeros_like(at).index_add(0, places, partial * partial + several * v * v)
-    bound = torch.zeros_like(at).index_add(0, places, partial.abs()) / C
+    none, from_the_end = torch.zeros_like(at), o[places] - partial
+    e2 = torch.maximum(
+        none.index_add(0, places, partial * partial),
+        none.index_add(0, places, from_the_end * from_the_end),
+    ).index_add(0, places, several * v * v)
+    bound = (
+        torch.maximum(
+            none.index_add(0, places, partial.abs()), none.index_add(0, places, from_the_end.abs())
+        )
+        / C
+    )
     e2 = (e2 + bound * bound) * kind.added2
     if arriving is not None:
         arriving = arriving[order]
-        m = multiplicity(torch.cat([places.unsqueeze(-1).to(v.dtype), v], -1))
+        m = multiplicity_at(places, v)
         e2 = e2.index_add(0, places, arriving if m is None else arriving * m)
     if isinstance(start, Rounded) and start.e2 is not None:
         e2 = e2 + start.e2
