@@ -6,6 +6,7 @@ import torch
 
 import by_hand
 from by_hand.judged import compared, drawn
+from by_hand.mistakes import MISTAKES
 from by_hand.ways import WAYS, way
 from compare.reference.allowed import C
 
@@ -31,3 +32,17 @@ def test_it_says_all_that_the_module_has(name):
     assert {n for kind, n in scores if kind == "gradient"} == dict(module.named_parameters()).keys()
     buffers = {n for n, b in module.named_buffers() if b.dtype == torch.float32}
     assert {n for kind, n in scores if kind == "buffer"} == buffers
+
+
+@pytest.mark.parametrize("name", by_hand.NAMES)
+def test_mistakes_are_seen_where_they_stand(name):
+    rng = np.random.default_rng([7, by_hand.NAMES.index(name)])
+    problem, right = drawn(by_hand.load(name), rng, 7, np.float64), way("blas", np.float64)
+    without = compared(problem, right)
+    assert max(without.values()) <= C
+    mistakes = [m for m in MISTAKES if m.network == name]
+    assert len(mistakes) >= 8
+    for mistake in mistakes:
+        assert compared(problem, right, mistake.planted(0.0)) == without, mistake.name
+        outside = [key for key, s in compared(problem, right, mistake.planted()).items() if s > C]
+        assert outside and mistake.is_at(*outside[0]), (mistake.name, outside[:1])

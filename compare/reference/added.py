@@ -31,6 +31,8 @@ SAMPLE = 1024
 
 HASH = 0x9E3779B97F4A7C15 - 2**64
 """2^64 by the golden ratio (Knuth, The Art of Computer Programming, volume 3, section 6.4)."""
+HASH_OF_PLACE = 0x2545F4914F6CDD1D
+"""Another odd number, so that the place is not undone by the digits."""
 
 
 def block(n: int) -> int:
@@ -57,49 +59,42 @@ def by_rows(terms: Tensor) -> Tensor:
     return (squares + others + bound * bound) * current().format.added2
 
 
-def multiplicity(terms: Tensor) -> Tensor | None:
+def multiplicity(terms: Tensor, e2: Tensor, places: Tensor | None = None) -> Tensor | None:
     """Return of (..., n, m) how many terms of its column each is equal to, None for no two.
 
-    Equal is what rounds to the same in the candidate's format but for its last KEPT digits. Of more
-    than SAMPLE terms, a sample is counted.
+    Equal is what rounds to the same in the candidate's format but for its last KEPT digits. Those
+    without an error do not count. With `places` (n,), only those count that are added at the same.
+    Of more than SAMPLE terms a sample is counted.
     """
-    if terms.shape[-2] < 2 or terms.is_meta or terms.numel() == 0:
+    n = terms.shape[-2]
+    if n < 2 or terms.is_meta or terms.numel() == 0:
         return None
-    return _counted(_rounded(terms).mT.contiguous(), terms.dtype)
-
-
-def multiplicity_at(places: Tensor, terms: Tensor) -> Tensor | None:
-    """Return `multiplicity` of (n, m) among those that are added at the same of `places` (n,)."""
-    if len(terms) < 2 or terms.is_meta or terms.numel() == 0:
+    step = -(-n // SAMPLE)
+    some = None if places is None else places[::step]
+    ordered, order = _keys(terms[..., ::step, :], e2[..., ::step, :], some).sort(-1)
+    is_same = ordered[..., 1:] == ordered[..., :-1]
+    if not bool(is_same.any()):
         return None
-    bits = _rounded(terms).mT.contiguous().view(torch.int64)
-    return _counted((bits ^ (bits >> 29)) * HASH + places * (HASH | 1) * 3, terms.dtype)
-
-
-def _counted(columns: Tensor, dtype: torch.dtype) -> Tensor | None:
-    """Return how many of its row of (..., m, n) each is equal to, (..., n, m)."""
-    n = columns.shape[-1]
-    if n <= SAMPLE:
-        ordered, places = columns.sort(-1)
-        starts = torch.ones_like(ordered, dtype=torch.bool)
-        starts[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
-        if bool(starts.all()):
-            return None
-        group = starts.cumsum(-1) - 1
+    if step == 1:
+        group = torch.zeros_like(order)
+        group[..., 1:] = (~is_same).cumsum(-1)
         counts = torch.zeros_like(group).scatter_add_(-1, group, torch.ones_like(group))
-        equal = torch.empty_like(group).scatter_(-1, places, counts.gather(-1, group))
+        equal = torch.empty_like(group).scatter_(-1, order, counts.gather(-1, group))
     else:
-        sample = columns[..., :: -(-n // SAMPLE)].sort(-1).values
-        equal = torch.searchsorted(sample, columns, right=True)
-        equal -= torch.searchsorted(sample, columns)
-        if not bool((equal > 1).any()):
-            return None
-        equal = torch.where(equal > 1, equal * (n / sample.shape[-1]), 1.0)
-    return equal.to(dtype).mT
+        keys = _keys(terms, e2, places)
+        equal = torch.searchsorted(ordered, keys, right=True)
+        equal -= torch.searchsorted(ordered, keys)
+        equal = torch.where((equal > 1) & ~keys.isnan(), equal * (n / ordered.shape[-1]), 1.0)
+    return equal.to(terms.dtype).mT
 
 
-def _rounded(x: Tensor) -> Tensor:
-    """Return `x` with the digits of the candidate's format, but for KEPT (Veltkamp 1968)."""
+def _keys(terms: Tensor, e2: Tensor, places: Tensor | None) -> Tensor:
+    """Return (..., m, n): the digits that are compared (Veltkamp 1968), NaN where nothing errs."""
     digits = round(-math.log2(current().format.u)) - KEPT
-    high = x * (2.0 ** (53 - digits) + 1)
-    return torch.where(high.isfinite(), high - (high - x), x) + 0.0  # + 0.0: no -0.0
+    high = terms * (2.0 ** (53 - digits) + 1)
+    keys = torch.where(high.isfinite(), high - (high - terms), terms) + 0.0  # + 0.0: no -0.0
+    if places is not None:
+        bits = keys.contiguous().view(torch.int64)
+        hashed = (bits ^ (bits >> 29)) * HASH + places.unsqueeze(-1) * HASH_OF_PLACE
+        keys = (hashed >> 11).to(torch.float64)  # whole numbers below 2^53: exact
+    return torch.where(e2 > 0, keys, torch.nan).mT.contiguous()

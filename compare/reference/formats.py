@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from compare.reference.problems import UnsupportedError
+
 LEAST = 2.0**-900
 """An E^2 that is nothing beside any that a value can have: an error of 1e-151 in float64."""
 
@@ -82,3 +84,17 @@ FORMATS = {
     )
 }
 """The formats that are known, by name."""
+
+
+def format_of(name: str) -> Format:
+    """Return the format called `name`.
+
+    Raises
+    ------
+    UnsupportedError
+        Where it is not known how it rounds: nothing is judged by another's rounding.
+    """
+    if name not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise UnsupportedError(f"it is not known how {name} rounds, only how {known} do")
+    return FORMATS[name]

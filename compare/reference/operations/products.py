@@ -49,12 +49,12 @@ def product(a: Any, b: Any) -> Rounded:
     A2, B2 = A * A, B * B
     left = A2 * (added * s + (kind.added2 if n > 1 else 1.0) + 2 * kind.factors2)
     if not _exact(a):
-        m = multiplicity(A.mT) if of_data else None
+        m = multiplicity(A.mT, a.e2.mT) if of_data else None
         Ea2 = a.e2 if m is None else a.e2 * m.mT
         left = left.add_(Ea2 * _amplified(b, a))
     e2 = left @ B2
     if not _exact(b):
-        m = multiplicity(B) if of_data else None
+        m = multiplicity(B, b.e2) if of_data else None
         Eb2 = b.e2 if m is None else b.e2 * m
         e2 += A2 @ (Eb2 * _amplified(a, b))
     e2.add_(partial2, alpha=added * s)

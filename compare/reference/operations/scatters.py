@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compare.reference.added import block, multiplicity_at
+from compare.reference.added import block, multiplicity
 from compare.reference.allowed import C
 from compare.reference.context import current
 from compare.reference.rounded import Rounded, value
@@ -50,7 +50,7 @@ def added_at(start: Any, places: Tensor, terms: Any) -> Rounded:
     e2 = (e2 + bound * bound) * kind.added2
     if arriving is not None:
         arriving = arriving[order]
-        m = multiplicity_at(places, v)
+        m = multiplicity(v, arriving, places)
         e2 = e2.index_add(0, places, arriving if m is None else arriving * m)
     if isinstance(start, Rounded) and start.e2 is not None:
         e2 = e2 + start.e2

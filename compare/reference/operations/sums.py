@@ -40,7 +40,7 @@ def _sum(x: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     e2 = by_rows(terms)
     if isinstance(x, Rounded) and x.e2 is not None:
         arriving, _ = rows_of(x.e2, reduced)
-        m = multiplicity(terms)
+        m = multiplicity(terms, arriving)
         e2 = e2 + (arriving if m is None else arriving * m).sum(0)
     e2 = e2.reshape(o.shape) + current().format.floor2
     return Rounded(o, e2, is_weight=isinstance(x, Rounded) and x.is_weight)
