@@ -1,14 +1,14 @@
-"""What the arithmetic of rounding costs, against a plain step in float64; part of docs/arithmetic.md.
+"""What the arithmetic of rounding costs against a plain float64 step, in docs/arithmetic.md.
 
-Ratios of interleaved rounds, the median; memory as the growth of the process's peak, of float64
-parameters. One thread.
+The median ratio of interleaved rounds; memory: by how much a process grows at most meanwhile, per
+byte of parameters in float64. One thread.
 """
 
-import subprocess
-import sys
+import threading
 import time
-from pathlib import Path
+from itertools import pairwise
 
+import psutil
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -22,7 +22,7 @@ LENGTH = 20
 
 def _layers(*sizes):
     parts = []
-    for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+    for a, b in pairwise(sizes):
         parts += [nn.Linear(a, b), nn.ReLU()]
     return nn.Sequential(*parts[:-1])
 
@@ -73,8 +73,8 @@ def _problem(name, rows):
 
 
 def ratios(name):
-    """Return (evaluate / plain step) at each number of rows."""
-    found = {}
+    """Return evaluate / plain step at each number of rows."""
+    found = []
     with one_thread_each():
         for rows in BATCHES:
             net, x, t = _problem(name, rows)
@@ -87,8 +87,13 @@ def ratios(name):
                 evaluate(net, F.cross_entropy, parameters, x, t)
 
             rounds = [(_seconds(ours), _seconds(plain)) for _ in range(ROUNDS + 1)][1:]
-            found[rows] = sorted(a / b for a, b in rounds)[ROUNDS // 2]
+            found.append(sorted(a / b for a, b in rounds)[ROUNDS // 2])
     return found
+
+
+def cost(name):
+    """Return the ratios of time at each number of rows, then those of memory."""
+    return [*ratios(name), *(peak(name, rows) for rows in BATCHES)]
 
 
 def _seconds(call):
@@ -98,22 +103,20 @@ def _seconds(call):
 
 
 def peak(name, rows):
-    """Return by how much evaluating grows the peak of a fresh process, per float64 parameter."""
-    code = (
-        "import resource, sys, torch; sys.path[:0] = ['tests', '.']\n"
-        "import arithmetic_cost as cost\n"
-        "import torch.nn.functional as F\n"
-        "from compare.reference.evaluate import evaluate\n"
-        "torch.set_num_threads(1)\n"
-        "evaluate(torch.nn.Linear(4, 3), F.cross_entropy, {}, torch.ones(2, 4), torch.ones(2).long())\n"
-        f"net, x, t = cost._problem({name!r}, {rows})\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "evaluate(net, F.cross_entropy, dict(net.named_parameters()), x, t)\n"
-        "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "print((after - before) * 1024 / sum(8 * p.numel() for p in net.parameters()))"
-    )
-    root = Path(__file__).parents[1]
-    out = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True
-    )
-    return float(out.stdout)
+    """Return by how much evaluating grows the process, per byte of its float64 parameters."""
+    net, x, t = _problem(name, rows)
+    process, done = psutil.Process(), threading.Event()
+    before = process.memory_info().rss
+    highest = [before]
+
+    def watch():
+        while not done.wait(0.0005):
+            highest[0] = max(highest[0], process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with one_thread_each():
+        evaluate(net, F.cross_entropy, dict(net.named_parameters()), x, t)
+    done.set()
+    watcher.join()
+    return (highest[0] - before) / sum(8 * p.numel() for p in net.parameters())

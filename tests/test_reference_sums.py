@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+
 from by_hand import deep
 from by_hand.judged import at, compared
 from by_hand.ways import WAYS, way
-
 from compare.reference import added
 from compare.reference.allowed import C, allowed
 from compare.reference.amplification import amplification
@@ -127,18 +127,19 @@ def test_a_product_of_parameters_counts_as_one(monkeypatch):
             self.a, self.b = (torch.nn.Parameter(torch.rand(9, 9)) for _ in range(2))
 
         def forward(self, x):
-            return torch.tanh(x) @ (self.a @ self.b)
+            W = self.a @ self.b
+            return x @ W @ W @ W
 
-    x, t = torch.ones(4, 9).double(), torch.zeros(4, 9).double()
+    x, t = torch.rand(4, 9).double(), torch.zeros(4, 9).double()
     net, output = Factorized(), Quantity("output")
     loss = torch.nn.functional.mse_loss
     found = evaluate(net, loss, {}, x, t).values[output].e2
     monkeypatch.setattr(products, "amplification", lambda W: 1.0)
     without = evaluate(net, loss, {}, x, t).values[output].e2
-    assert found.sum() > 3 * without.sum()
+    assert found.sum() > 1.5 * without.sum()
 
 
 def test_a_format_that_is_not_known_is_not_judged_as_another():
-    with pytest.raises(UnsupportedError, match="longdouble.*float64, float32"):
+    with pytest.raises(UnsupportedError, match=r"longdouble.*float64, float32"):
         format_of("longdouble")
     assert format_of("float32") is SINGLE

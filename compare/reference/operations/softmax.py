@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from compare.reference.context import current
+from compare.reference.formats import LEAST
 from compare.reference.rules import Squares, Value, errors, own, through
 
 # y = exp(z - m) / sum: relative to y_j, z_j brings (1 - y_j) Ez and z_k brings y_k Ez, so that a y
@@ -37,9 +39,13 @@ def _safe_softmax(o: Tensor, z: Value, dim: int, dtype: object = None) -> Square
 
 @errors("_log_softmax")
 def _log_softmax(o: Tensor, z: Value, dim: int, half: bool) -> Squares:
-    """E^2 of `_relative2`, as log softmax has it; z^2 + lse^2 of z - lse, and o^2."""
-    lse = z.v - o
-    return _relative2(z, o.exp(), dim) + z.v * z.v + lse * lse + own(o)
+    """E^2 of `_relative2`, as log softmax has it; z^2 + lse^2 of z - lse, o^2, and (floor / y)^2.
+
+    The logarithm of a softmax y that is no normal number has lost digits before it is taken.
+    """
+    lse, y = z.v - o, o.exp()
+    lost = current().format.floor2 / (y * y).clamp_min(LEAST)
+    return _relative2(z, y, dim) + z.v * z.v + lse * lse + own(o) + lost
 
 
 @errors("_softmax_backward_data")
