@@ -82,6 +82,19 @@ class Dropout:
         return dout * self.mask
 
 
+class Inverted(Dropout):
+    """Scales while it trains, as PyTorch does."""
+
+    def forward(self, x, train_flg=True):
+        if not train_flg:
+            return x
+        self.mask = (np.random.rand(*x.shape) > self.dropout_ratio) / (1 - self.dropout_ratio)  # noqa: NPY002  # as people do
+        return x * self.mask
+
+    def backward(self, dout):
+        return dout * self.mask
+
+
 class Loss:
     def forward(self, x, t):
         x = x - x.max(axis=1, keepdims=True)

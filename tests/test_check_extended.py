@@ -7,6 +7,8 @@ import book_extended as book
 import scratch
 from compare import check_network
 from compare.judgement import Verdict
+from planted_bugs.extended import DROPOUTS, NORMALIZATIONS
+from planting import module
 
 EPSILON = "BatchNorm adds 1e-6 to the variance, as in the book; PyTorch's is 1e-5"
 BIASED = "the running variance is that of B rows, as in the book; PyTorch's of B - 1"
@@ -20,21 +22,21 @@ def net(normalization=book.BatchNormalization, dropout=book.Dropout, **options):
     return made(**options)
 
 
-class TorchNorm(book.BatchNormalization):
-    eps = 1e-5
-    factor = staticmethod(lambda rows: rows / (rows - 1))
+def as_torch(normalization):
+    """Return a BatchNorm of the book's with what PyTorch has in the place of the book's numbers."""
 
-    def __init__(self, gamma, beta):
-        super().__init__(gamma, beta)
-        self.running_mean, self.running_var = np.zeros_like(gamma), np.ones_like(gamma)
+    class TorchNorm(normalization):
+        eps = 1e-5
+        factor = staticmethod(lambda rows: rows / (rows - 1))
+
+        def __init__(self, gamma, beta):
+            super().__init__(gamma, beta)
+            self.running_mean, self.running_var = np.zeros_like(gamma), np.ones_like(gamma)
+
+    return TorchNorm
 
 
-class Inverted(book.Dropout):
-    def forward(self, x, train_flg=True):
-        if not train_flg:
-            return x
-        self.mask = (np.random.rand(*x.shape) > self.dropout_ratio) / (1 - self.dropout_ratio)  # noqa: NPY002  # as people do
-        return x * self.mask
+TorchNorm = as_torch(book.BatchNormalization)
 
 
 class OwnGenerator(book.Dropout):
@@ -62,7 +64,7 @@ class HiddenMask(book.Dropout):
 
 def by_attribute():
     class Net(book.MultiLayerNetExtend):
-        normalization, dropout = TorchNorm, Inverted
+        normalization, dropout = TorchNorm, book.Inverted
         training = True
 
         def __init__(self):
@@ -131,16 +133,16 @@ def ours(**options):
 
 RIGHT = {
     "book": (lambda: net(), {EPSILON, BIASED, SCALED}),
-    "torch": (lambda: net(TorchNorm, Inverted), set()),
+    "torch": (lambda: net(TorchNorm, book.Inverted), set()),
     "batchnorm": (lambda: net(TorchNorm, use_dropout=False), set()),
-    "dropout": (lambda: net(dropout=Inverted, use_batchnorm=False), set()),
+    "dropout": (lambda: net(dropout=book.Inverted, use_batchnorm=False), set()),
     "neither": (lambda: net(use_batchnorm=False, use_dropout=False), set()),
-    "tanh": (lambda: net(TorchNorm, Inverted, activation=book.Tanh), set()),
+    "tanh": (lambda: net(TorchNorm, book.Inverted, activation=book.Tanh), set()),
     "a generator of its own": (lambda: net(TorchNorm, OwnGenerator), {SCALED}),
     "by attribute": (by_attribute, set()),
     "by methods": (by_methods, set()),
     "always in training": (always_in_training, set()),
-    "ratio 0": (lambda: net(TorchNorm, Inverted, dropout_ratio=0.0), set()),
+    "ratio 0": (lambda: net(TorchNorm, book.Inverted, dropout_ratio=0.0), set()),
     "ours, the book's": (ours, {EPSILON, BIASED, SCALED}),
     "ours, torch's": (
         lambda: ours(batchnorm={"eps": 1e-5, "unbiased": True}, inverted=True),
@@ -158,7 +160,7 @@ def test_right_network_is_same_and_its_conventions_are_named(name):
     assert max(len(line) for line in report.text().splitlines()) <= 80
 
 
-@pytest.mark.parametrize("make", [net, lambda **o: net(TorchNorm, Inverted, **o)])
+@pytest.mark.parametrize("make", [net, lambda **o: net(TorchNorm, book.Inverted, **o)])
 def test_float32_is_same(make):
     report = check_network(make(dtype=np.float32))
     assert report.verdict is Verdict.SAME, report.text()
@@ -188,7 +190,7 @@ def test_the_network_is_left_as_it_came():
 
 def test_a_batch_of_one_s_own_is_judged(rng):
     x, t = rng.standard_normal((20, 11)), rng.integers(5, size=20)
-    report = check_network(net(TorchNorm, Inverted), x, t)
+    report = check_network(net(TorchNorm, book.Inverted), x, t)
     assert report.verdict is Verdict.SAME, report.text()
     assert {j.where for j in report.judgements} >= {
         "your batch of 20 rows, train",
@@ -196,132 +198,32 @@ def test_a_batch_of_one_s_own_is_judged(rng):
     }
 
 
-def wrong(base, **methods):
-    return type("Wrong", (base,), methods)
+def wrong_norm(bug, **options):
+    """Return a network whose BatchNorm has the bug, and no dropout."""
+    normalization = as_torch(module(bug.file, bug).BatchNormalization)
+    return net(normalization, use_dropout=False, **options)
 
 
-def forward_with(change):
-    """Return a normalisation whose forward in training is changed afterwards."""
-
-    def forward(self, x, train_flg=True):
-        out = TorchNorm.forward(self, x, train_flg)
-        return change(self, x, out) if train_flg else out
-
-    return wrong(TorchNorm, forward=forward)
+def wrong_dropout(bug, **options):
+    return net(dropout=module(bug.file, bug).Inverted, use_batchnorm=False, **options)
 
 
-def backward_with(change):
-    def backward(self, dout):
-        return change(self, dout, TorchNorm.backward(self, dout))
-
-    return wrong(TorchNorm, backward=backward)
-
-
-def set_to(name, value):
-    def change(self, dout, dx):
-        setattr(self, name, value(self, dout))
-        return dx
-
-    return backward_with(change)
-
-
-def eval_by_the_batch(self, x, train_flg=True):
-    kept = self.running_mean, self.running_var
-    out = TorchNorm.forward(self, x, True)
-    if not train_flg:
-        self.running_mean, self.running_var = kept
-    return out
-
-
-def always_training(self, x, train_flg=True):
-    return TorchNorm.forward(self, x, True)
-
-
-def rebinding(self, x, train_flg=True):
-    """Keeps the statistics of the first batch."""
-    mean = self.running_mean
-    out = TorchNorm.forward(self, x, train_flg)
-    self.running_mean = mean
-    return out
-
-
-def twice(self, x, train_flg=True):
-    TorchNorm.forward(self, x, train_flg)
-    return TorchNorm.forward(self, x, train_flg)
-
-
-NORMALIZATIONS = {
-    "no mean path": backward_with(lambda s, d, dx: dx + (s.gamma * d).mean(axis=0) / s.std),
-    "no variance path": backward_with(
-        lambda s, d, dx: dx + s.xn * (s.gamma * d * s.xn).mean(axis=0) / s.std
-    ),
-    "neither path": backward_with(lambda s, d, dx: s.gamma * d / s.std),
-    "no gamma in dx": backward_with(lambda s, d, dx: dx / s.gamma),
-    "no std in dx": backward_with(lambda s, d, dx: dx * s.std),
-    "dgamma of the output": set_to("dgamma", lambda s, d: (d * (s.gamma * s.xn + s.beta)).sum(0)),
-    "dgamma of xc": set_to("dgamma", lambda s, d: (d * s.xc).sum(0)),
-    "dgamma a mean": set_to("dgamma", lambda s, d: (d * s.xn).mean(0)),
-    "dbeta a mean": set_to("dbeta", lambda s, d: d.mean(0)),
-    "dgamma and dbeta swapped": backward_with(
-        lambda s, d, dx: (s.__dict__.update(dgamma=s.dbeta, dbeta=s.dgamma), dx)[1]
-    ),
-    "no beta": forward_with(lambda s, x, out: out - s.beta),
-    "no gamma": forward_with(lambda s, x, out: s.xn + s.beta),
-    "std without root": forward_with(lambda s, x, out: s.gamma * s.xc / (s.std**2) + s.beta),
-    "epsilon outside the root": forward_with(
-        lambda s, x, out: s.gamma * s.xc / (np.sqrt(x.var(axis=0)) + s.eps) + s.beta
-    ),
-    "unbiased in training": forward_with(
-        lambda s, x, out: s.gamma * s.xc / np.sqrt(x.var(axis=0, ddof=1) + s.eps) + s.beta
-    ),
-    "over the row": forward_with(
-        lambda s, x, out: s.gamma * (x - x.mean(1, keepdims=True)) / s.std + s.beta
-    ),
-    "in eval the batch's own": wrong(TorchNorm, forward=eval_by_the_batch),
-    "never in eval": wrong(TorchNorm, forward=always_training),
-    "the mean is not kept": wrong(TorchNorm, forward=rebinding),
-    "moved twice": wrong(TorchNorm, forward=twice),
-    "std kept, not variance": wrong(TorchNorm, factor=staticmethod(lambda rows: 0.7)),
-}
+def named(table, name):
+    return next(bug for bug in table if bug.name == name)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", NORMALIZATIONS)
-def test_mistakes_in_batchnorm_are_seen(name, dtype):
-    report = check_network(net(NORMALIZATIONS[name], use_dropout=False, dtype=dtype), explain=False)
+@pytest.mark.parametrize("bug", NORMALIZATIONS, ids=lambda bug: bug.name)
+def test_mistakes_in_batchnorm_are_seen(bug, dtype):
+    report = check_network(wrong_norm(bug, dtype=dtype), explain=False)
     assert report.verdict is Verdict.DIFFERENT, report.text()
     assert max(len(line) for line in report.text().splitlines()) <= 80
 
 
-def redrawn(self, dout):
-    self.mask = np.random.rand(*dout.shape) > self.dropout_ratio  # noqa: NPY002  # as people do
-    return dout * self.mask / (1 - self.dropout_ratio)
-
-
-DROPOUTS = {
-    "redrawn in backward": {"backward": redrawn},
-    "no mask in backward": {"backward": lambda self, dout: dout},
-    "scaled in forward only": {"backward": lambda self, dout: dout * (self.mask != 0)},
-    "scaled twice": {"backward": lambda self, dout: dout * self.mask / (1 - self.dropout_ratio)},
-    "the book's in eval too": {
-        "forward": lambda self, x, train_flg=True: (
-            Inverted.forward(self, x, train_flg) * (1 if train_flg else 1 - self.dropout_ratio)
-        )
-    },
-    "drops in eval": {"forward": lambda self, x, *_: Inverted.forward(self, x, True)},
-    "scaled by the ratio": {
-        "forward": lambda self, x, train_flg=True: (
-            Inverted.forward(self, x, train_flg) * (self.dropout_ratio if train_flg else 1)
-        )
-    },
-}
-
-
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", DROPOUTS)
-def test_mistakes_in_dropout_are_seen(name, dtype):
-    made = net(dropout=wrong(Inverted, **DROPOUTS[name]), use_batchnorm=False, dtype=dtype)
-    report = check_network(made, explain=False)
+@pytest.mark.parametrize("bug", DROPOUTS, ids=lambda bug: bug.name)
+def test_mistakes_in_dropout_are_seen(bug, dtype):
+    report = check_network(wrong_dropout(bug, dtype=dtype), explain=False)
     assert report.verdict is Verdict.DIFFERENT, report.text()
 
 
@@ -334,20 +236,20 @@ PLACES = {
 
 
 def test_activation_is_found_where_only_training_is_right():
-    report = check_network(net(NORMALIZATIONS["never in eval"], use_dropout=False))
+    report = check_network(wrong_norm(named(NORMALIZATIONS, "never in eval")))
     assert report.activation == "relu"
     assert report.first_divergence.where.endswith(", eval")
 
 
 def test_dropout_is_named_where_its_backward_is_wrong():
-    made = net(dropout=wrong(Inverted, **DROPOUTS["no mask in backward"]), use_batchnorm=False)
+    made = wrong_dropout(named(DROPOUTS, "no mask in backward"))
     text = " ".join(check_network(made).text().split())
     assert "dx of Affine 3, dropout and activation: the gradients of layer 3 are right" in text
 
 
 @pytest.mark.parametrize("name", PLACES)
 def test_place_of_a_mistake_is_said(name):
-    text = check_network(net(NORMALIZATIONS[name], use_dropout=False)).text()
+    text = check_network(wrong_norm(named(NORMALIZATIONS, name))).text()
     assert PLACES[name] in " ".join(text.split())
 
 

@@ -12,6 +12,8 @@ from compare.judgement import first_failing
 from compare.rounding import expected_rounding, kink_rows, unit_roundoff
 from compare.rules import Derived
 from compare.torch_network import Extras, Reference
+from planted_bugs.extended import BATCHNORM, DROPOUT
+from planting import planted
 from scratch import BatchNormalization, Dropout, MultiLayerNetExtend
 from scratch.layers_extend import BatchNormalization as Base
 from test_scratch_net import NUMERICAL
@@ -47,9 +49,11 @@ class Folded(Base):
         return x * factor + (self.beta - mean * factor)
 
 
-def network(rng, kind=Base, *, activation="tanh", batchnorm=TORCH, ratio=None, **options):
+def network(
+    rng, kind=None, *, activation="tanh", batchnorm=TORCH, ratio=None, package=scratch, **options
+):
     """Return a network with every parameter away from its start."""
-    net = MultiLayerNetExtend(
+    net = package.MultiLayerNetExtend(
         SIZES[0], SIZES[1:-1], SIZES[-1], activation, 1.0, options.pop("decay", 0),
         ratio is not None, ratio or 0, batchnorm is not None,
         batchnorm=batchnorm, rng=rng, dropout_rng=rng, **options,
@@ -57,8 +61,8 @@ def network(rng, kind=Base, *, activation="tanh", batchnorm=TORCH, ratio=None, *
     for value in net.params.values():
         value += rng.standard_normal(value.shape).astype(value.dtype) / 3
     for layer in net.layers.values():
-        if isinstance(layer, Base):
-            layer.__class__ = kind
+        if isinstance(layer, package.BatchNormalization):
+            layer.__class__ = kind or layer.__class__
             layer.running_mean += rng.standard_normal(layer.running_mean.shape).astype(
                 layer.running_mean.dtype
             )
@@ -73,14 +77,14 @@ def running_of(net):
     return {
         f"{name}{key.removeprefix('BatchNorm')}": getattr(layer, name).copy()
         for key, layer in net.layers.items()
-        if isinstance(layer, Base)
+        if key.startswith("BatchNorm")
         for name in ("running_mean", "running_var")
     }
 
 
 def judged(net, x, t, convention, dtype, decay=0.0, activation="tanh"):
     """Return the judgements of a step in training, and of what the network computes afterwards."""
-    masks = {key: layer for key, layer in net.layers.items() if isinstance(layer, Dropout)}
+    masks = {key: layer for key, layer in net.layers.items() if key.startswith("Dropout")}
     ratio = next(iter(masks.values())).dropout_ratio if masks else None
     reference = Reference(SIZES, activation, decay, Extras(bool(running_of(net)), ratio))
     before = running_of(net)
@@ -105,7 +109,7 @@ def test_gradient_is_the_numerical_one(rng, batchnorm):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("kind", [Base, Stepwise, Folded])
+@pytest.mark.parametrize("kind", [None, Stepwise, Folded])
 @pytest.mark.parametrize("book", [True, False])
 @pytest.mark.parametrize("ratio", [None, 0.3])
 @pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh"])
@@ -120,221 +124,43 @@ def test_correct_code_stays_within_what_is_allowed(rng, dtype, kind, book, ratio
     assert len(judgements) == 6 + 4 + 4 + 2
 
 
-def no_mean_path():
-    class Wrong(Base):
-        def backward(self, dout):
-            dx = super().backward(dout)
-            return dx + (self.gamma * dout).mean(axis=0) / self.std
+def package_with(bug):
+    """Return the package scratch with the bug in it."""
+    with planted(bug):
+        import scratch as wrong
 
-    return Wrong
-
-
-def no_variance_path():
-    class Wrong(Base):
-        def backward(self, dout):
-            along = (self.gamma * dout * self.xn).mean(axis=0)
-            return super().backward(dout) + self.xn * along / self.std
-
-    return Wrong
+        return wrong
 
 
-def no_gamma_in_dx():
-    class Wrong(Base):
-        def backward(self, dout):
-            return super().backward(dout) / self.gamma
-
-    return Wrong
-
-
-def other_epsilon():
-    class Wrong(Base):
-        def forward(self, x, train_flg=True):
-            self.eps = 10e-7
-            return super().forward(x, train_flg)
-
-    return Wrong
-
-
-def unbiased_in_training():
-    class Wrong(Base):
-        def forward(self, x, train_flg=True):
-            out = super().forward(x, train_flg)
-            if train_flg:
-                self.std = np.sqrt(x.var(axis=0, ddof=1) + self.eps)
-                self.xn = (x - x.mean(axis=0)) / self.std
-                out = self.gamma * self.xn + self.beta
-            return out
-
-    return Wrong
-
-
-def batch_statistics_afterwards():
-    class Wrong(Base):
-        def forward(self, x, train_flg=True):
-            kept = self.running_mean, self.running_var
-            out = super().forward(x, True)
-            if not train_flg:
-                self.running_mean, self.running_var = kept
-            return out
-
-    return Wrong
-
-
-def running_moved_afterwards():
-    class Wrong(Base):
-        def forward(self, x, train_flg=True):
-            if not train_flg:
-                self._move(x.mean(axis=0), x.var(axis=0), len(x))
-            return super().forward(x, train_flg)
-
-    return Wrong
-
-
-def momentum_swapped():
-    class Wrong(Base):
-        def _move(self, mean, var, rows):
-            self.momentum = 0.1
-            super()._move(mean, var, rows)
-
-    return Wrong
-
-
-def biased_running_variance():
-    class Wrong(Base):
-        def _move(self, mean, var, rows):
-            super()._move(mean, var * ((rows - 1) / rows), rows)
-
-    return Wrong
-
-
-def twice_in_training():
-    class Wrong(Base):
-        def _move(self, mean, var, rows):
-            super()._move(mean, var, rows)
-            super()._move(mean, var, rows)
-
-    return Wrong
-
-
-def gradients_swapped():
-    class Wrong(Base):
-        def backward(self, dout):
-            dx = super().backward(dout)
-            self.dgamma, self.dbeta = self.dbeta, self.dgamma
-            return dx
-
-    return Wrong
-
-
-def gamma_of_the_output():
-    class Wrong(Base):
-        def backward(self, dout):
-            dx = super().backward(dout)
-            self.dgamma = (dout * (self.gamma * self.xn + self.beta)).sum(axis=0)
-            return dx
-
-    return Wrong
-
-
-def means_not_sums():
-    class Wrong(Base):
-        def backward(self, dout):
-            dx = super().backward(dout)
-            self.dbeta = dout.mean(axis=0)
-            return dx
-
-    return Wrong
-
-
-def over_units():
-    class Wrong(Base):
-        def forward(self, x, train_flg=True):
-            return super().forward(x - x.mean(axis=1, keepdims=True), train_flg)
-
-    return Wrong
-
-
-def float32_variance():
-    class Wrong(Base):
-        def forward(self, x, train_flg=True):
-            out = super().forward(x, train_flg)
-            self.std = self.std.astype(np.float32).astype(x.dtype)
-            return out
-
-    return Wrong
-
-
-BATCHNORM = {
-    no_mean_path: "gradient W2",
-    no_variance_path: "gradient W2",
-    no_gamma_in_dx: "gradient W2",
-    other_epsilon: "gradient",
-    unbiased_in_training: "gradient",
-    batch_statistics_afterwards: "logits",
-    running_moved_afterwards: "logits",
-    momentum_swapped: "state running_mean1",
-    biased_running_variance: "state running_var1",
-    twice_in_training: "state running_mean1",
-    gradients_swapped: "gradient gamma2",
-    gamma_of_the_output: "gradient gamma2",
-    means_not_sums: "gradient beta2",
-    over_units: "gradient",
-    float32_variance: "gradient",
-}
-
-
-def seen(plant, dtype):
+def seen(bug, dtype):
     """Return the first failing judgement of a network with this BatchNorm."""
     rng = np.random.default_rng(0)
-    net = network(rng, plant(), dtype=dtype)
+    net = network(rng, package=package_with(bug), dtype=dtype)
     net.params["W1"] *= dtype(0.05)  # small variances, where an epsilon shows
     return first_failing(judged(net, *batch(rng, dtype), Convention(), dtype))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("plant", BATCHNORM, ids=lambda plant: plant.__name__)
-def test_mistakes_in_batchnorm_are_seen(plant, dtype):
-    if plant is float32_variance and dtype == np.float32:
+@pytest.mark.parametrize("bug", BATCHNORM, ids=lambda bug: bug.name)
+def test_mistakes_in_batchnorm_are_seen(bug, dtype):
+    if bug.name == "float32 variance" and dtype == np.float32:
         pytest.skip("the same in float32")
-    first = seen(plant, dtype)
-    assert first and first.quantity.startswith(BATCHNORM[plant])
+    first = seen(bug, dtype)
+    assert first and first.quantity.startswith(bug.quantity)
 
 
-def redrawn_in_backward(layer, dout):
-    layer.mask = layer.rng.random(dout.shape) > layer.dropout_ratio
-    return layer._kept(dout)
-
-
-DROPOUT = {
-    "redrawn in backward": ("backward", redrawn_in_backward),
-    "no mask in backward": ("backward", lambda layer, dout: dout / (1 - layer.dropout_ratio)),
-    "not scaled in backward": ("backward", lambda layer, dout: dout * layer.mask),
-    "scaled twice": ("_kept", lambda layer, x: x * layer.mask / (1 - layer.dropout_ratio) ** 2),
-    "scaled by the ratio": ("_kept", lambda layer, x: x * layer.mask / layer.dropout_ratio),
-    "not scaled": ("_kept", lambda layer, x: x * layer.mask),
-    "the book's afterwards too": (
-        "forward",
-        lambda layer, x, train_flg=True: (
-            Dropout.forward(layer, x, train_flg) * (1 if train_flg else 1 - layer.dropout_ratio)
-        ),
-    ),
-    "drops afterwards": ("forward", lambda layer, x, *_: Dropout.forward(layer, x, True)),
-}
-
-
-def seen_dropout(name, dtype):
-    """Return the first failing judgement of a network in which one dropout is wrong."""
+def seen_dropout(bug, dtype):
+    """Return the first failing judgement of a network in which dropout is wrong."""
     rng = np.random.default_rng(0)
-    net = network(rng, batchnorm=None, ratio=0.3, inverted=True, dtype=dtype)
-    method, wrong = DROPOUT[name]
-    net.layers["Dropout1"].__class__ = type("Wrong", (Dropout,), {method: wrong})
+    options = {"batchnorm": None, "ratio": 0.3, "inverted": True, "dtype": dtype}
+    net = network(rng, package=package_with(bug), **options)
     return first_failing(judged(net, *batch(rng, dtype), Convention(), dtype))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", DROPOUT)
-def test_mistakes_in_dropout_are_seen(name, dtype):
-    assert seen_dropout(name, dtype)
+@pytest.mark.parametrize("bug", DROPOUT, ids=lambda bug: bug.name)
+def test_mistakes_in_dropout_are_seen(bug, dtype):
+    assert seen_dropout(bug, dtype)
 
 
 def test_masks_follow_the_draws():

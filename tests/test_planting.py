@@ -8,7 +8,7 @@ import pytest
 import bugs
 import planted
 import scratch
-from planted_bugs import around, blind, expected, layered, pairs, updates
+from planted_bugs import around, blind, expected, extended, layered, pairs, updates
 from planting import ROOT, Bug, edited, module, wrong_network
 from planting import planted as planted_in_packages
 from test_optimizer_check import MISTAKES
@@ -19,6 +19,9 @@ TABLES = {
     "updates": (updates.UPDATES, 36), "blind": (blind.BLIND, 45), "strange": (blind.STRANGE, 16),
     "optimisers": (IN_OPTIMIZERS, 40), "optimisers of the book": (MISTAKES, 26),
     "runs": ([*around.PLAIN, around.OTHER_FORM], 24), "extended runs": (around.EXTENDED, 12),
+    "BatchNorm": (extended.BATCHNORM, 15), "dropout": (extended.DROPOUT, 8),
+    "BatchNorm of a reader's": (extended.NORMALIZATIONS, 21),
+    "dropout of a reader's": (extended.DROPOUTS, 7),
 }  # fmt: skip  # a table, and how many bugs it had when it was last added to
 FILE = "scratch/layers.py"
 SOURCE = "class A:\n    x = 1\n\n\nclass B:\n    x = 1\n    y = 2\n"
