@@ -224,6 +224,7 @@ def test_samples_on_a_kink_are_found():
     found = evaluate(net, F.cross_entropy, given, x, T)
     assert {k.samples for k in found.kinks} == {(3,)}
     assert {(k.module, k.operation) for k in found.kinks} == {("1", "relu")}
+    assert all(k.elements == 6 and k.margin < 1 for k in found.kinks)  # units that are equal
     x[3] = 0  # a blank row is no kink
     assert not evaluate(net, F.cross_entropy, given, x, T).kinks
     pooled = nn.Sequential(nn.Unflatten(1, (1, 4)), nn.MaxPool1d(4), nn.Flatten(), nn.Linear(1, 3))

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from compare.reference.context import current
+from compare.reference.private import storage
 
 VECTORS, ROUNDS = 8, 3
 """Of the block power method (Halko, Martinsson and Tropp 2011, section 4.5) for s; one that stands
@@ -25,7 +26,7 @@ def amplification(W: Tensor) -> float:
     if W.is_meta:
         return 1.0
     sides = frozenset(zip(W.shape, W.stride(), strict=True))
-    key = (W.untyped_storage().data_ptr(), W.storage_offset(), sides, W._version)
+    key = (*storage(W), W.storage_offset(), sides)
     known = current().amplifications
     if key not in known:
         known[key] = _largest(W)

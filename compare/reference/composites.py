@@ -6,19 +6,15 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import _VF
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from compare.reference import attention, recurrent
+from compare.reference.private import RECURRENT
 
 FORMS: dict[Any, Callable[..., Any]] = {
     F.scaled_dot_product_attention: attention.scaled_dot_product_attention,
-    **{
-        getattr(_VF, name): getattr(recurrent, name)
-        for kind in ("rnn_tanh", "rnn_relu", "lstm", "gru")
-        for name in (kind, f"{kind}_cell")
-    },
+    **{function: getattr(recurrent, name) for name, function in RECURRENT.items()},
 }
 
 

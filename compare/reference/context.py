@@ -25,12 +25,15 @@ class Kink:
         not tell which rows they belong to.
     elements : int
         How many values are that close.
+    margin : float
+        The least of their margins, in units of what is to be expected of its rounding, u E.
     """
 
     module: str
     operation: str
     samples: tuple[int, ...] | None
     elements: int
+    margin: float
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from compare.reference.allowed import C
 from compare.reference.context import Kink, current
+from compare.reference.formats import LEAST
 from compare.reference.rules import Squares
 
 EXACT = 1e6
@@ -25,10 +26,9 @@ def note(operation: str, margin: Tensor, e2: Squares) -> None:
         close &= (margin != 0) | (e2 > EXACT * context.format.floor2)
     if close.is_meta or not bool(close.any()):
         return
-    here = context.here(operation)
-    context.kinks.append(
-        Kink(here.module, operation, _samples(close, context.rows), int(close.sum()))
-    )
+    here, samples = context.here(operation), _samples(close, context.rows)
+    least = (margin * margin / e2.clamp_min(LEAST))[close].min().sqrt() / context.format.u
+    context.kinks.append(Kink(here.module, operation, samples, int(close.sum()), float(least)))
 
 
 def _samples(close: Tensor, rows: int | None) -> tuple[int, ...] | None:

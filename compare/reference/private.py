@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import _VF, Tensor
 from torch._C import _disabled_torch_function_impl
 from torch._decomp import decomposition_table
 from torch._ops import OpOverload
@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map, tree_map_only, tree_unflatten
 
 __all__ = [
+    "RECURRENT",
     "OpOverload",
     "TorchDispatchMode",
     "decompose",
@@ -25,6 +26,13 @@ __all__ = [
     "tree_unflatten",
     "wrapper",
 ]
+
+RECURRENT = {
+    name: getattr(_VF, name)
+    for kind in ("rnn_tanh", "rnn_relu", "lstm", "gru")
+    for name in (kind, f"{kind}_cell")
+}
+"""What nn.RNN, nn.LSTM, nn.GRU and their cells call, by name."""
 
 no_torch_function = _disabled_torch_function_impl
 
@@ -89,6 +97,16 @@ def numeric(func: OpOverload) -> frozenset[int | str]:
         for i, argument in enumerate(func._schema.arguments)
         if str(argument.type) in ("Tensor", "Optional[Tensor]", "number", "Optional[number]")
     )
+
+
+def argument_names(func: OpOverload) -> list[str]:
+    """Return the names of the arguments of `func`."""
+    return [argument.name for argument in func._schema.arguments]
+
+
+def storage(x: Tensor) -> tuple[int, int]:
+    """Return where the numbers of `x` lie, and how often they were written to."""
+    return x.untyped_storage().data_ptr(), x._version
 
 
 def is_random(func: OpOverload) -> bool:

@@ -279,7 +279,7 @@ def _error(x: Any) -> Any:
 
 def _filled(func: private.OpOverload, fills: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
     """Return the arguments with the E^2 of the number that is filled in."""
-    names = [argument.name for argument in func._schema.arguments]
+    names = private.argument_names(func)
     where = names.index(fills) if fills in names else len(args)  # scatter has two overloads
     if where < len(args) and not isinstance(args[where], Tensor):
         return (*args[:where], _squared(args[where]), *args[where + 1 :]), kwargs
