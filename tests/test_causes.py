@@ -57,7 +57,15 @@ SOME = [
 ]  # fmt: skip  # by part
 
 
-@pytest.mark.parametrize(("table", "bug"), SOME, ids=lambda value: getattr(value, "name", value))
+TWO_OF_THREE = [
+    pytest.param(*s, marks=[pytest.mark.slow] * (i % 3 == 1)) for i, s in enumerate(SOME)
+]
+"""All of them are in `make power` (tests/causes.py), too."""
+
+
+@pytest.mark.parametrize(
+    ("table", "bug"), TWO_OF_THREE, ids=lambda value: getattr(value, "name", value)
+)
 def test_cause_is_named_and_repaired(table, bug):
     found = judged(bug)
     place, keys = getattr(expected, table)[bug.name]

@@ -10,6 +10,9 @@ from compare.judgement import Verdict
 from planted_bugs.extended import DROPOUTS, NORMALIZATIONS
 from planting import module
 
+IN_BOTH = [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)]
+"""The same mistakes, by the same rules; float32 is looked at in test_extend.py, too."""
+
 EPSILON = "BatchNorm adds 1e-6 to the variance, as in the book; PyTorch's is 1e-5"
 BIASED = "the running variance is that of B rows, as in the book; PyTorch's of B - 1"
 SCALED = "dropout scales by 1 - ratio afterwards, as in the book; PyTorch's in training"
@@ -212,7 +215,7 @@ def named(table, name):
     return next(bug for bug in table if bug.name == name)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", IN_BOTH)
 @pytest.mark.parametrize("bug", NORMALIZATIONS, ids=lambda bug: bug.name)
 def test_mistakes_in_batchnorm_are_seen(bug, dtype):
     report = check_network(wrong_norm(bug, dtype=dtype), explain=False)
@@ -220,7 +223,7 @@ def test_mistakes_in_batchnorm_are_seen(bug, dtype):
     assert max(len(line) for line in report.text().splitlines()) <= 80
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", IN_BOTH)
 @pytest.mark.parametrize("bug", DROPOUTS, ids=lambda bug: bug.name)
 def test_mistakes_in_dropout_are_seen(bug, dtype):
     report = check_network(wrong_dropout(bug, dtype=dtype), explain=False)

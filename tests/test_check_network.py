@@ -31,7 +31,10 @@ def wrong_net(name):
     return wrong_network(bug, *SIZES, rng=np.random.default_rng(1))
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
+EVERY_OTHER = [pytest.param(b, marks=[pytest.mark.slow] * (i % 2)) for i, b in enumerate(BUGS)]
+
+
+@pytest.mark.parametrize("bug", EVERY_OTHER, ids=[bug.name for bug in BUGS])
 def test_planted_bug_is_seen_and_placed(bug):
     report = check_network(wrong_net(bug.name), explain=False)
     first = report.first_divergence
