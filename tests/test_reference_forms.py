@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from compare.reference.composites import FORMS, Composites, written_out
+from compare.reference.private import with_names
 
 C = 16.0  # as in compare.reference.allowed: two right ways of adding a sum of n terms
 
@@ -105,6 +106,86 @@ def test_attention_in_which_queries_share_keys():
     k, v = (torch.randn(2, 3, 5, 4, requires_grad=True) for _ in range(2))
     result = both(lambda: F.scaled_dot_product_attention(q, k, v, enable_gqa=True), [q, k, v])
     assert_equal_up_to_rounding(*result, 6)
+
+
+SEEN = torch.arange(6) < torch.tensor([4, 6, 0, 1, 6])[:, None]
+MASKS = {"bool": SEEN, "numbers": torch.zeros(5, 6).double().masked_fill(~SEEN, -torch.inf)}
+
+
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+def test_a_query_that_sees_no_key_gets_zero_and_sends_back_nothing(mask):
+    q, k, v = (torch.randn(2, 3, n, 4, requires_grad=True) for n in (5, 6, 6))
+    actual, expected = both(
+        lambda: F.scaled_dot_product_attention(q, k, v, attn_mask=mask), [q, k, v]
+    )
+    assert_equal_up_to_rounding(actual, expected, 6)
+    assert not actual[0][..., 2, :].any() and not actual[1][..., 2, :].any()
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_an_empty_batch_stays_one(kind):
+    net = kind(3, 5)
+    with Composites():
+        actual = tensors(net(torch.randn(7, 0, 3)))
+    assert [x.shape for x in actual] == [x.shape for x in tensors(net(torch.randn(7, 0, 3)))]
+
+
+X = torch.arange(7 * 4 * 3, dtype=torch.float64).sin().reshape(7, 4, 3)
+USES = {
+    "rnn_tanh": (lambda: nn.RNN(3, 5)(X), torch.rnn_tanh),
+    "rnn_relu": (lambda: nn.RNN(3, 5, nonlinearity="relu")(X), torch.rnn_relu),
+    "lstm": (lambda: nn.LSTM(3, 5)(X), torch.lstm),
+    "gru": (lambda: nn.GRU(3, 5)(X), torch.gru),
+    "rnn_tanh_cell": (lambda: nn.RNNCell(3, 5)(X[0]), torch.rnn_tanh_cell),
+    "rnn_relu_cell": (lambda: nn.RNNCell(3, 5, nonlinearity="relu")(X[0]), torch.rnn_relu_cell),
+    "lstm_cell": (lambda: nn.LSTMCell(3, 5)(X[0]), torch.lstm_cell),
+    "gru_cell": (lambda: nn.GRUCell(3, 5)(X[0]), torch.gru_cell),
+    "attention": (
+        lambda: F.scaled_dot_product_attention(X, X, X),
+        F.scaled_dot_product_attention,
+    ),
+    "MultiheadAttention": (
+        lambda: nn.MultiheadAttention(3, 1)(X, X, X, need_weights=False),
+        F.scaled_dot_product_attention,
+    ),
+    "TransformerEncoderLayer": (
+        lambda: nn.TransformerEncoderLayer(3, 1, 6, batch_first=True).eval()(X),
+        F.scaled_dot_product_attention,
+    ),
+    "TransformerDecoderLayer": (
+        lambda: nn.TransformerDecoderLayer(3, 1, 6).eval()(X, X),
+        F.scaled_dot_product_attention,
+    ),
+}
+
+
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize("use", USES)
+def test_the_form_is_what_is_called(use, grad, monkeypatch):
+    call, function = USES[use]
+    calls, form = [], FORMS[function]
+    monkeypatch.setitem(FORMS, function, lambda *a, **kw: (calls.append(use), form(*a, **kw))[1])
+    with torch.set_grad_enabled(grad), written_out():
+        call()
+    assert len(calls) == (2 if use == "TransformerDecoderLayer" else 1)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_multi_head_attention(padded, need_weights):
+    net = nn.MultiheadAttention(4, 2, batch_first=True, add_bias_kv=True)
+    x = torch.randn(2, 3, 4)
+    mask = torch.tensor([[False, False, True], [False, False, False]]) if padded else None
+    result = both(
+        lambda: net(x, x, x, key_padding_mask=mask, need_weights=need_weights),
+        list(net.parameters()),
+    )
+    assert_equal_up_to_rounding(*result, 4)
+
+
+def test_a_name_that_torchs_function_no_longer_uses_is_an_error():
+    with pytest.raises(LookupError, match="multi_head_attention_forward does not use another"):
+        with_names(F.multi_head_attention_forward, another=None)
 
 
 def test_a_wrong_form_is_seen(monkeypatch):

@@ -26,6 +26,7 @@ def scaled_dot_product_attention(
     value : (..., S, dv)
     attn_mask : (..., L, S)
         bool, True where a key takes part; or numbers that are added to the scores.
+        A query that sees no key at all gets 0, as torch gives it, and sends back no gradient.
     """
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     if enable_gqa:
@@ -40,7 +41,9 @@ def scaled_dot_product_attention(
             scores = scores.masked_fill(~attn_mask, -math.inf)
         else:
             scores = scores + attn_mask
-    weights = torch.softmax(scores, -1)
+    unseeing = (scores == -math.inf).all(-1, keepdim=True)  # exp(-inf) / 0 would be no number
+    weights = torch.softmax(scores.masked_fill(unseeing, 0.0), -1)
+    weights = weights.masked_fill(unseeing, 0.0)
     if dropout_p > 0.0:
         weights = torch.dropout(weights, dropout_p, True)
     return weights @ value

@@ -10,16 +10,27 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from compare.reference import attention, recurrent
-from compare.reference.private import RECURRENT
+from compare.reference.private import RECURRENT, with_names
 
 FORMS: dict[Any, Callable[..., Any]] = {
     F.scaled_dot_product_attention: attention.scaled_dot_product_attention,
+    F.multi_head_attention_forward: with_names(
+        F.multi_head_attention_forward,
+        # Looked up when it is called, so that another form in the table stands here, too.
+        scaled_dot_product_attention=lambda *args, **kwargs: FORMS[F.scaled_dot_product_attention](
+            *args, **kwargs
+        ),
+    ),
     **{function: getattr(recurrent, name) for name, function in RECURRENT.items()},
 }
 
 
 class Composites(TorchFunctionMode):
-    """Computes what is in `FORMS` by them."""
+    """Computes what is in `FORMS` by them.
+
+    While torch calls `__torch_function__` the mode is off, so that a function of torch in Python
+    that calls a composite hides it. nn.MultiheadAttention's is the one, and is a form itself.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None

@@ -1,6 +1,7 @@
 """Everything of torch's private parts that the reference uses, in one place."""
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ __all__ = [
     "tree_map",
     "tree_map_only",
     "tree_unflatten",
+    "with_names",
     "wrapper",
 ]
 
@@ -33,6 +35,23 @@ RECURRENT = {
     for name in (kind, f"{kind}_cell")
 }
 """What nn.RNN, nn.LSTM, nn.GRU and their cells call, by name."""
+
+
+def with_names(function: Any, **names: Any) -> Callable[..., Any]:
+    """Return a copy of `function`, a function in Python, for which `names` mean something else."""
+    for name in names:
+        if name not in function.__code__.co_names:
+            raise LookupError(f"{function.__name__} does not use {name}")
+    copied = FunctionType(
+        function.__code__,
+        {**function.__globals__, **names},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copied.__kwdefaults__ = function.__kwdefaults__
+    return copied
+
 
 no_torch_function = _disabled_torch_function_impl
 

@@ -138,8 +138,9 @@ def _batched(cell: Cell, x: Tensor, hx: Any, flat: Any, *options: Any) -> tuple[
     length, batch = steps.shape[:2]
     state = (hx,) if isinstance(hx, Tensor) else tuple(hx)
     sizes = [batch] * length
-    out, last = _layers(cell, steps.reshape(length * batch, -1), sizes, state, flat, *numbers)
-    out = out.reshape(length, batch, -1)
+    rows = steps.reshape(length * batch, steps.shape[2])  # not -1: a batch may be empty
+    out, last = _layers(cell, rows, sizes, state, flat, *numbers)
+    out = out.reshape(length, batch, out.shape[1])
     return (out.transpose(0, 1) if batch_first else out, *last)
 
 
