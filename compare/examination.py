@@ -275,7 +275,7 @@ class Examination:
         ordinary = {id(r.stimulus): r.stimulus for r in responses if not r.stimulus.is_stress}
         if self.numerical and not self.numerical.by_rows:
             return part  # its gradients are the derivative of its own loss by construction
-        seen = []
+        seen = False
         # Of a network of which only the loss is seen, an epsilon in it can be told on no others.
         looked_at = ordinary.values() if self.identification.sees_end else [self.plain]
         for stimulus in looked_at:
@@ -283,8 +283,11 @@ class Examination:
             has_derivative = stimulus.x.any(axis=1).all()
             if has_derivative and not (candidate.found.batchnorm and len(stimulus.x) == 1):
                 self.calls.show(stimulus)
-                seen.append(is_derivative(candidate, stimulus))
-        return part if any(seen) and False not in seen else ""
+                is_own = is_derivative(candidate, stimulus)
+                if is_own is False:
+                    return ""
+                seen |= is_own is True
+        return part if seen else ""
 
     def _found(self, identity: Identity) -> Iterator[str]:
         """Yield what was found about the network, for the report."""

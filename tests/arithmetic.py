@@ -26,7 +26,7 @@ from power import measured_with, row
 from tasks import KERNELS, Task
 
 OUT = Path(__file__).parents[1] / "docs" / "arithmetic.md"
-RUNS = 40
+RUNS = 96
 """Problems of each network in each half, each in one way with one kernel."""
 
 DTYPES = {"float64": np.float64, "float32": np.float32}
