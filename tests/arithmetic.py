@@ -278,7 +278,8 @@ def _of_cost(results: dict[str, Any]) -> list[str]:
     for name in arithmetic_cost.NETWORKS:
         found = results.get(f"arithmetic/cost/{name}")
         if found is not None:
-            lines.append(row([name, *(f"{x:.1f}" for x in found)]))
+            figures = [f"{x:.1f}" for x in found]
+            lines.append(row([name, *figures, *[""] * (len(heads) - len(figures))]))
     return [*lines, ""]
 
 

@@ -17,6 +17,7 @@ from compare.reference.evaluate import evaluate
 from compare.threads import one_thread_each
 
 ROUNDS = 7
+LARGE = 10**6
 LENGTH = 20
 
 
@@ -92,8 +93,13 @@ def ratios(name):
 
 
 def cost(name):
-    """Return the ratios of time at each number of rows, then those of memory."""
-    return [*ratios(name), *(peak(name, rows) for rows in BATCHES)]
+    """Return the ratios of time at each number of rows, then those of memory, where they count.
+
+    In a small network it is the batch that takes the memory, and not the parameters.
+    """
+    count = sum(p.numel() for p in NETWORKS[name][0]().parameters())
+    memory = [peak(name, rows) for rows in BATCHES] if count > LARGE else []
+    return [*ratios(name), *memory]
 
 
 def _seconds(call):
