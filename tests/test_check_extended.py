@@ -215,8 +215,14 @@ def named(table, name):
     return next(bug for bug in table if bug.name == name)
 
 
+EVERY_OTHER = [
+    pytest.param(bug, marks=[pytest.mark.slow] * (i % 2), id=bug.name)
+    for i, bug in enumerate(NORMALIZATIONS)
+]
+
+
 @pytest.mark.parametrize("dtype", IN_BOTH)
-@pytest.mark.parametrize("bug", NORMALIZATIONS, ids=lambda bug: bug.name)
+@pytest.mark.parametrize("bug", EVERY_OTHER)
 def test_mistakes_in_batchnorm_are_seen(bug, dtype):
     report = check_network(wrong_norm(bug, dtype=dtype), explain=False)
     assert report.verdict is Verdict.DIFFERENT, report.text()
@@ -250,7 +256,14 @@ def test_dropout_is_named_where_its_backward_is_wrong():
     assert "dx of Affine 3, dropout and activation: the gradients of layer 3 are right" in text
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "no beta",
+        "moved twice",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("no mean path", "dgamma a mean")),
+    ],
+)
 def test_place_of_a_mistake_is_said(name):
     text = check_network(wrong_norm(named(NORMALIZATIONS, name))).text()
     assert PLACES[name] in " ".join(text.split())

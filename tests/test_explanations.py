@@ -221,7 +221,7 @@ class Unseen:
         return self.net.gradient(x, t)
 
 
-@pytest.mark.parametrize("net", [TurnedSign, SummedOverAll])
+@pytest.mark.parametrize("net", [TurnedSign, pytest.param(SummedOverAll, marks=pytest.mark.slow)])
 def test_a_convention_beside_a_mistake_is_recognised_where_the_forward_pass_is_not_seen(net):
     report, keys = causes(Unseen(net()))
     assert len(keys) == 1, keys
@@ -245,7 +245,9 @@ class Summed:
 
 
 @pytest.mark.parametrize("seen", [True, False])
-@pytest.mark.parametrize("net", [Net, ReluNet, SigmoidNet])
+@pytest.mark.parametrize(
+    "net", [Net, *(pytest.param(n, marks=pytest.mark.slow) for n in (ReluNet, SigmoidNet))]
+)
 def test_two_mistakes_that_are_one_under_a_convention_are_one(net, seen):
     wrong = type("Wrong", (Summed, net), {})()
     report, keys = causes(wrong if seen else Unseen(wrong))
