@@ -132,11 +132,10 @@ class Identification:
             return
         self.calls.show(self.plain)
         self.epsilons = () if self.sees_end else EPSILONS
-        agreeing = sorted(trial for trial in self._trials(KNOWN) if trial.agrees)
+        others = (name for name in KNOWN if name != identity.activation)
+        agreeing = sorted(trial for trial in self._trials(others) if trial.agrees)
         self.epsilons = ()
-        for name in dict.fromkeys(trial.activation for trial in agreeing):
-            if name != identity.activation:
-                yield Identity(name)
+        yield from map(Identity, dict.fromkeys(trial.activation for trial in agreeing))
 
     def _agreeing(self, declared: str | None) -> list[Trial]:
         """Return the nearest trial, with one before it that agrees where that does not."""

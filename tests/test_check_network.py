@@ -46,7 +46,7 @@ def test_planted_bug_is_seen_and_placed(bug):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
 @pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh"])
-@pytest.mark.parametrize("decay", [0, 0.1])
+@pytest.mark.parametrize("decay", [0, pytest.param(0.1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "sizes", [SIZES, (5, [], 3), (2, [3, 2], 7), (20, [30, 1, 30], 8)], ids=str
 )
