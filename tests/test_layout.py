@@ -2,6 +2,7 @@
 
 import ast
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,13 @@ def test_a_wrong_import_would_be_seen(tmp_path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_no_module_hides_one_of_python(path):
     assert path.stem not in sys.stdlib_module_names - {"__init__"}
+
+
+def test_every_package_is_installed():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for package in ("scratch", "torch_ref", "compare")
+        for path in (ROOT / package).rglob("__init__.py")
+    }
+    assert found == {*listed}
