@@ -156,7 +156,7 @@ class Candidate:
 
     def loss(self, x: Array, t: Targets, *, training: bool = True) -> float:
         """Return the loss of the batch, as a float."""
-        return _number(self._call("loss", x, t, training=training))
+        return number(self._call("loss", x, t, training=training))
 
     def gradient(self, x: Array, t: Targets) -> dict[str, Float64]:
         """Return copies of the gradients, by the names of the parameters."""
@@ -184,7 +184,7 @@ class Candidate:
         self._ask_net(before, held, targets)
         held[...] = x
         result = self._ask_net(method, held, targets)
-        return _number(result) if method == "loss" else self._grads(result)
+        return number(result) if method == "loss" else self._grads(result)
 
     def given(self, t: Targets) -> Targets:
         """Return a copy of the targets in the form that the network takes."""
@@ -219,7 +219,7 @@ class Candidate:
             self._extended.begin(training=training)
             for i, layer in enumerate(layers):
                 with calling("forward", layer.forward, value):
-                    value = _quietly(self._extended.told, layer.forward, value, training=training)
+                    value = quietly(self._extended.told, layer.forward, value, training=training)
                 name = f"{kinds[i % len(kinds)]}{i // len(kinds) + 1}"
                 seen[name] = np.array(value, dtype=np.float64)
             last = seen.popitem()[1]
@@ -236,7 +236,7 @@ class Candidate:
             self._ask_net("loss", *arguments, training=training)
         function = getattr(self.net, method)
         with calling(method, function, *arguments):
-            return _quietly(self._extended.call, function, *arguments, training=training)
+            return quietly(self._extended.call, function, *arguments, training=training)
 
     def _call(self, method: str, x: Array, t: Targets, *, training: bool = True) -> Any:
         given = x, self.given(t)
@@ -263,7 +263,7 @@ class Candidate:
         return arrays
 
 
-def _number(returned: Any) -> float:
+def number(returned: Any) -> float:
     """Return a loss as a float; CandidateError where it is none."""
     if not _is_numbers(returned, np.shape(returned)) or np.size(returned) != 1:
         raise CandidateError(f"loss(x, t) returned {_kind(returned)}, not a number")
@@ -285,7 +285,7 @@ def _kind(value: Any) -> str:
     return type(value).__name__
 
 
-def _quietly(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+def quietly(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """Call; overflow in somebody's network is for the judge to find, not for the console."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

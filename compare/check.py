@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from numbers import Real
@@ -27,6 +27,7 @@ from compare.errors import InputError
 from compare.evaluation import layer_of
 from compare.examination import Examination
 from compare.judgement import Verdict
+from compare.module_check import check_against
 from compare.remote import RemoteCandidate
 from compare.report import Report
 from compare.stimuli import Stimulus
@@ -48,6 +49,9 @@ def check_network(
     init: str | float | None = None,
     seed: int = 0,
     explain: bool = True,
+    reference: Any = None,
+    loss: Callable[..., Any] | None = None,
+    names: Mapping[str, str | tuple[str, str]] | None = None,
 ) -> Report:
     """Judge whether `net` computes what PyTorch computes.
 
@@ -80,6 +84,18 @@ def check_network(
     explain : bool
         Whether to find out why it differs, where it does: known mistakes are replayed until one
         fits to rounding, which may take as long as judging.
+    reference : torch.nn.Module, optional
+        What `net` is meant to compute, of any architecture, in the mode in which it is meant. It is
+        judged against this, then, on `x` and `t` of any shape, samples along axis 0, and on
+        batches made of them; `params` may have any names and shapes, and what is said above of the
+        book's networks does not hold. `predict(x)` is what the module returns.
+    loss : callable, optional
+        Of (output, t), or of (output, t, module) where it needs parameters, with a reference;
+        torch's mean cross-entropy if not given.
+    names : mapping, optional
+        With a reference: {'W1': 'fc1.weight'}, or ('fc1.weight', 'T') where it is transposed. What
+        is missing is matched by equality of names, then by shape and order, and proved by the
+        forward pass.
 
     Returns
     -------
@@ -93,6 +109,16 @@ def check_network(
         `net` is no such network, an argument is not one of the above, or the network's first plain
         call fails.
     """
+    if reference is not None:
+        if any(value is not None for value in (activation, weight_decay_lambda, targets, init)):
+            raise ValueError(
+                "activation, weight_decay_lambda, targets and init are of the book's networks: "
+                "a reference says itself what is meant"
+            )
+        with contained():
+            return check_against(net, x, t, reference, loss, names, seed)
+    if loss is not None or names is not None:
+        raise ValueError("loss and names need a reference: the torch module that is meant")
     try:
         candidate = Candidate(net)
     except (TypeError, ValueError) as error:

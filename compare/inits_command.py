@@ -13,7 +13,7 @@ from compare.judgement import Judgement, first_failing
 from compare.options import Parser, at_least
 from compare.progress import say
 from compare.threads import one_thread_each
-from compare.wording import divergence_text, paragraph
+from compare.wording import divergence_text, paragraph, place_text
 
 FILES = ("inits_units.png", "inits_gradients.png", "inits_activations.png")
 
@@ -81,7 +81,8 @@ def _verdict(judgements: Sequence[Judgement]) -> int:
     first = first_failing(judgements)
     if first:
         lines = ["DIFFERENT  The two stacks do not compute the same.", ""]
-        print("\n" + "\n".join([*lines, *divergence_text(first, judgements, 5)]))
+        place = place_text(first, judgements, 5)
+        print("\n" + "\n".join([*lines, *divergence_text(first, judgements, place)]))
         return 1
     text = (
         f"SAME  Both stacks compute what is drawn: {len(judgements)} quantities, each within what "

@@ -98,7 +98,9 @@ class OptimizerReport(Shown):
         if self.diagnosis:
             lines += [*diagnosis_text(self.diagnosis, language(lang)), ""]
         if first := self.first_divergence:
-            lines += wording.divergence_text(first, self.judgements, 2)
+            lines += wording.divergence_text(
+                first, self.judgements, wording.place_text(first, self.judgements, 2)
+            )
         else:
             lines += wording.paragraph(
                 f"Your optimiser is right: in {UPDATES} updates every parameter, and all that it "

@@ -8,7 +8,7 @@ import numpy as np
 
 from compare.cause_wording import diagnosis_text, language
 from compare.judgement import Judgement, Verdict, first_failing
-from compare.wording import divergence_text, paragraph
+from compare.wording import divergence_text, paragraph, place_text
 
 if TYPE_CHECKING:
     from compare.run_report import InitReport, RunReport
@@ -39,7 +39,11 @@ def run_text(report: "RunReport", lang: str | None = None) -> str:
             lines += [
                 f"{init.label}:",
                 *([*diagnosis_text(init.diagnosis, language(lang)), ""] if init.diagnosis else []),
-                *divergence_text(first, init.failing, len(report.sizes) - 1),
+                *divergence_text(
+                    first,
+                    init.failing,
+                    place_text(first, init.failing, len(report.sizes) - 1),
+                ),
             ]
             lines.append("")
     lines += paragraph(f"{report.verdict}  {_sentence(report)}")

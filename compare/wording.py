@@ -62,7 +62,8 @@ def report_text(
     lines = [f"{report.verdict}  {said}", "", *why]
     divergence = report.first_divergence
     if divergence is not None:
-        said_of = divergence_text(divergence, report.judgements, len(report.sizes) - 1)
+        place = place_text(divergence, report.judgements, len(report.sizes) - 1)
+        said_of = divergence_text(divergence, report.judgements, place)
         # The places around a normalization are those around BatchNorm.
         is_layer = report.normalization == "layer"
         lines += [line.replace("BatchNorm", "LayerNorm") if is_layer else line for line in said_of]
@@ -109,8 +110,8 @@ def agreement_text(judgements: Sequence[Judgement]) -> str:
     return text
 
 
-def divergence_text(first: Judgement, judgements: Sequence[Judgement], layers: int) -> list[str]:
-    """Return what is wrong first, how far, how far was allowed, and where to look."""
+def divergence_text(first: Judgement, judgements: Sequence[Judgement], place: str) -> list[str]:
+    """Return what is wrong first, how far, how far was allowed, and where to look: `place`."""
     at = "at" if first.where.startswith("step ") else "on"
     lines = [f"First divergence: {first.quantity}, {at} {first.where}"]
     if first.detail:
@@ -139,7 +140,7 @@ def divergence_text(first: Judgement, judgements: Sequence[Judgement], layers: i
         lines += paragraph("agree      " + _names(right), "  ", hang=11)
     if wrong:
         lines += paragraph("also off   " + _names(wrong), "  ", hang=11)
-    return [*lines, "", *paragraph("Look at " + place_text(first, judgements, layers) + ".")]
+    return [*lines, "", *paragraph(f"Look at {place}.")]
 
 
 def _others(first: Judgement, judgements: Sequence[Judgement]) -> list[Judgement]:
