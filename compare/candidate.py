@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.evaluation import layer_of
-from compare.modes import Extended, Found
+from compare.extended import Extended, Found
 from compare.user_frame import CandidateError, calling
 
 Array = NDArray[np.floating[Any]]

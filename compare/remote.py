@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from compare.candidate import LABELS, Array, Candidate, Float64, Targets
 from compare.child import Child
 from compare.errors import InputError, NoNetworkError
+from compare.extended import Found
 from compare.host import IMPORT_LIMIT, serve, serve_optimizer
-from compare.modes import Found
 from compare.report import SCHEMA, strict_json
 from compare.source import SIZES
 from compare.user_frame import CandidateError, call_text

@@ -84,6 +84,7 @@ def evaluate(
     buffers: Mapping[str, Tensor] | None = None,
     form: Format = FORMATS["float64"],
     masks: Sequence[Tensor] | None = None,
+    also: Mapping[str, Callable[[Any, Any, nn.Module], Any]] | None = None,
 ) -> Evaluation:
     """Return every value of `module` and `loss`, with its expected rounding error.
 
@@ -102,7 +103,9 @@ def evaluate(
     form : Format
         In which the candidate computes.
     masks : sequence of Tensor
-        For each dropout that is met in training, what it multiplies with: 0 or 1 / (1 - p).
+        For each dropout that is met in training: 0 where it drops, whatever it keeps with.
+    also : mapping of str to callable
+        Of (output, t, module): what else is made of the output, entered as an output of that name.
 
     Raises
     ------
@@ -123,6 +126,9 @@ def evaluate(
             _enter(values, "output", "", output)
             total = loss(output, target, *_third(loss, instance))
             _enter(values, "loss", "", total)
+            with torch.no_grad():
+                for name, function in (also or {}).items():
+                    _enter(values, "output", name, function(output, target, instance))
         order: list[str] = []
         for name, leaf in leaves.items():
             leaf.register_hook(lambda _, name=name: order.append(name))
