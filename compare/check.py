@@ -27,7 +27,7 @@ from compare.errors import InputError
 from compare.evaluation import layer_of
 from compare.examination import Examination
 from compare.judgement import Verdict
-from compare.module_check import check_against
+from compare.port.check import check_against
 from compare.remote import RemoteCandidate
 from compare.report import Report
 from compare.stimuli import Stimulus
@@ -52,6 +52,7 @@ def check_network(
     reference: Any = None,
     loss: Callable[..., Any] | None = None,
     names: Mapping[str, str | tuple[str, str]] | None = None,
+    stimuli: bool = True,
 ) -> Report:
     """Judge whether `net` computes what PyTorch computes.
 
@@ -95,7 +96,10 @@ def check_network(
     names : mapping, optional
         With a reference: {'W1': 'fc1.weight'}, or ('fc1.weight', 'T') where it is transposed. What
         is missing is matched by equality of names, then by shape and order, and proved by the
-        forward pass.
+        forward pass. Outputs of layers and buffers that `net` shows have names, too.
+    stimuli : bool
+        With a reference: whether batches are made of x and t, too; False where the network is meant
+        for this batch alone. Its parameters are varied in any case.
 
     Returns
     -------
@@ -116,9 +120,11 @@ def check_network(
                 "a reference says itself what is meant"
             )
         with contained():
-            return check_against(net, x, t, reference, loss, names, seed)
-    if loss is not None or names is not None:
-        raise ValueError("loss and names need a reference: the torch module that is meant")
+            return check_against(net, x, t, reference, loss, names, seed, stimuli=stimuli)
+    if loss is not None or names is not None or not stimuli:
+        raise ValueError(
+            "loss, names and stimuli=False need a reference: the torch module that is meant"
+        )
     try:
         candidate = Candidate(net)
     except (TypeError, ValueError) as error:

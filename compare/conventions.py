@@ -72,7 +72,7 @@ def catalogue(
     for epsilon in VARIANCE_EPSILONS if batchnorm or layernorm else ():
         source = ", as in the book" if epsilon == VARIANCE_EPSILONS[0] and batchnorm else ""
         who = "BatchNorm" if batchnorm else "LayerNorm"
-        text = f"{who} adds {_short(epsilon)} to the variance{source}; PyTorch's is 1e-5"
+        text = f"{who} adds {short(epsilon)} to the variance{source}; PyTorch's is 1e-5"
         yield Entry(text, ANY, {"variance_epsilon": epsilon})
     if batchnorm:
         text = "the running variance is that of B rows, as in the book; PyTorch's of B - 1"
@@ -89,7 +89,7 @@ def catalogue(
         side = "loss and gradient" if in_gradient else "the loss"
         source = " as in the book" if epsilon == EPSILONS[0] and form == "add" else ""
         change = {"epsilon": epsilon, "form": form, "epsilon_in_gradient": in_gradient}
-        yield Entry(f"{log.format(_short(epsilon))} in {side}{source}", "loss", change)
+        yield Entry(f"{log.format(short(epsilon))} in {side}{source}", "loss", change)
 
 
 def decay_text(decay: float) -> str:
@@ -100,10 +100,10 @@ def decay_text(decay: float) -> str:
 def numerical_text(step: float, *, is_central: bool) -> str:
     """Return how gradients are called that are finite differences."""
     formula = "(L(w + h) - L(w - h)) / 2h" if is_central else "(L(w + h) - L(w)) / h"
-    return f"gradients are numerical: {formula} with h = {_short(step)}"
+    return f"gradients are numerical: {formula} with h = {short(step)}"
 
 
-def _short(number: float) -> str:
+def short(number: float) -> str:
     """Return 1e-7 for 1e-07."""
     return f"{number:.3g}".replace("e-0", "e-")
 

@@ -124,7 +124,7 @@ def evaluate(
         with EverythingRounded(), written_out(), torch.enable_grad():
             output = instance(*inputs)
             _enter(values, "output", "", output)
-            total = loss(output, target, *_third(loss, instance))
+            total = of_loss(loss, output, target, instance)
             _enter(values, "loss", "", total)
             with torch.no_grad():
                 for name, function in (also or {}).items():
@@ -231,12 +231,12 @@ def _enter(values: dict[Quantity, Evaluated], kind: Kind, name: str, output: Any
             values[Quantity(kind, called)] = Evaluated(leaf.clone(), None)
 
 
-def _third(loss: Callable[..., Any], module: nn.Module) -> tuple[nn.Module, ...]:
-    """Return the module for a loss that requires a third argument."""
+def of_loss(loss: Callable[..., Any], output: Any, t: Any, module: nn.Module) -> Any:
+    """Return the loss of an output, with the module where it requires a third argument."""
     try:
         parameters = inspect.signature(loss).parameters.values()
     except (TypeError, ValueError):
-        return ()
+        return loss(output, t)
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     required = [p for p in parameters if p.kind in positional and p.default is p.empty]
-    return (module,) if len(required) > 2 else ()
+    return loss(output, t, *((module,) if len(required) > 2 else ()))

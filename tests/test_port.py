@@ -12,9 +12,6 @@ from by_hand.mistakes import MISTAKES
 from by_hand.ways import way
 from compare import assert_parity, check_network
 
-STATELESS = ("mlp", "book", "bce", "autoencoder", "lenet", "strided", "residual", "groupnorm",
-             "rnn", "lstm", "gru", "tied", "attention", "gpt")  # fmt: skip  # batchnorm moves
-
 
 class ByHand:
     """A network of tests/by_hand as a reader would write it."""
@@ -32,7 +29,11 @@ class ByHand:
     def values(self, x, t):
         params = {k: self._turn(k, v) for k, v in self.params.items()}
         with np.errstate(all="ignore"):
-            return self.network.by_hand({**params, **self.buffers}, x, t, self.way)
+            values = self.network.by_hand({**params, **self.buffers}, x, t, self.way)
+        self.outputs = {k: v for (kind, k), v in values.items() if kind == "module"}
+        for name in self.buffers:
+            self.buffers[name] = values["buffer", name]
+        return values
 
     def loss(self, x, t):
         return float(self.values(x, t)["loss", ""])
@@ -53,7 +54,7 @@ def judged(network, candidate=None, dtype=np.float64, **options):
     return check_network(net, problem.x, problem.t, reference=module, loss=network.loss, **options)
 
 
-@pytest.mark.parametrize("name", STATELESS)
+@pytest.mark.parametrize("name", by_hand.NAMES)
 def test_right_networks_are_same(name):
     report = judged(by_hand.load(name))
     assert report.verdict == "SAME", report.text()
@@ -65,7 +66,7 @@ def test_right_networks_are_same_in_float32(name):
     assert report.verdict == "SAME", report.text()
 
 
-@pytest.mark.parametrize("name", STATELESS)
+@pytest.mark.parametrize("name", by_hand.NAMES)
 def test_mistakes_are_different(name):
     mistakes = [m for m in MISTAKES if m.network == name and m.kind == "gradient"][:1]
     assert mistakes

@@ -1,0 +1,1 @@
+"""A network or a function written by hand, judged against the torch module that is meant."""

@@ -1,0 +1,111 @@
+"""Judges a network written by hand against a torch module, by the arithmetic of rounding."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import nn
+
+from compare.judgement import judge_fact, overall
+from compare.port.judged import Judge, Matched, Response
+from compare.port.names import Names, matchings
+from compare.port.network import PortedNetwork
+from compare.port.places import buffers_of
+from compare.port.proof import proved
+from compare.port.recognised import recognised
+from compare.port.reference import Reference
+from compare.port.repeated import asked_again, in_other_mode
+from compare.port.report import ModuleReport
+from compare.port.stimuli import Batch, batches
+from compare.threads import one_thread_each
+
+Array = NDArray[Any]
+Loss = Callable[..., Any]
+
+
+def check_against(
+    net: Any, x: Any, t: Any, module: nn.Module, loss: Loss | None, names: Names | None,
+    seed: int, *, stimuli: bool,
+) -> ModuleReport:  # fmt: skip  # both, how
+    """Judge `net` against `module`; see `compare.check.check_network`."""
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"reference is {type(module).__name__}; expected a torch.nn.Module")
+    if x is None or t is None:
+        raise ValueError("a reference needs x and t: only you know what the module takes")
+    network = PortedNetwork(net, training=module.training)
+    reference = Reference(module, loss or F.cross_entropy, network.form)
+    own, own_buffers = network.read(), network.read_buffers()
+    ways, is_certain = matchings(own, module, names)
+    judge = Judge(network, reference, Matched(ways[0]))
+    yours = _yours(judge, own, own_buffers, x, t, names or {})
+    try:
+        with one_thread_each():
+            every = [*batches(yours, np.random.default_rng(seed), is_varied=stimuli)]
+            how = proved(judge, every, ways, names or {}, is_certain=is_certain)
+            responses, refused = _responses(judge, every)
+            judgements, conventions = recognised(
+                judge, responses, [j for r in responses for j in judge.judge(r)]
+            )
+            more, remarks = asked_again(judge, responses[0], responses[-1])
+            modes, not_exercised = in_other_mode(judge, every[1])
+    finally:
+        network.restore(own, own_buffers)
+    judgements += [*more, *modes, *(
+        judge_fact("purity", "arguments", "all batches", False, text) for text in network.spoiled
+    )]  # fmt: skip  # what was found, in order
+    return ModuleReport(
+        network.name, (), network.form.name, "", tuple(remarks), overall(judgements),
+        tuple(judgements), tuple(conventions), tuple(refused), seed,
+        not_exercised=tuple(not_exercised), module=type(module).__name__,
+        matched=(*judge.matched.texts, how),
+    )  # fmt: skip  # what, verdict, how
+
+
+def _yours(
+    judge: Judge, own: Mapping[str, Array], own_buffers: Mapping[str, Array | None],
+    x: Any, t: Any, names: Names,
+) -> Batch:  # fmt: skip  # what, on what
+    """Return the batch that was passed, at what the network has."""
+    dtype, module = next(iter(own.values())).dtype, judge.reference.module
+    x, t = _numbers("x", x, dtype), _numbers("t", t, dtype)
+    for key, value in own.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"params[{key!r}] has values that are not finite")
+    shapes = {key: None if v is None else v.shape for key, v in own_buffers.items()}
+    judge.reference.buffers = buffers_of(shapes, module, names)
+    there = dict(module.named_buffers())
+    buffers = {
+        key: own_buffers[key] if own_buffers[key] is not None else there[name].numpy().copy()
+        for key, name in judge.reference.buffers.items()
+    }
+    size = f"your batch of {len(x)}" if x.ndim else "your batch"
+    return Batch(size, own, x, t, {k: v.astype(dtype) for k, v in buffers.items() if v is not None})
+
+
+def _numbers(name: str, value: Any, dtype: Any) -> Array:
+    """Return numbers in the network's dtype, ids as they are."""
+    array = np.array(value)
+    if array.dtype.kind == "f":
+        array = array.astype(dtype)
+    elif array.dtype.kind not in "iub":
+        raise TypeError(f"{name} is {array.dtype}; expected numbers")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has values that are not finite")
+    if not array.size:
+        raise ValueError(f"{name} has shape {array.shape}: nothing in it")
+    return array
+
+
+def _responses(judge: Judge, every: list[Batch]) -> tuple[list[Response], list[str]]:
+    """Return what both make of each batch, and on which the reference raises."""
+    responses, refused = [], []
+    for i, batch in enumerate(every):
+        try:
+            responses.append(judge.without_edges(judge.respond(batch)))
+        except ValueError as error:
+            if not i:
+                raise
+            refused.append(f"{batch.name}: {error}")
+    return responses, refused

@@ -1,0 +1,215 @@
+"""One batch: what the network shows of it, what the module computes, and how far both are apart."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compare.judgement import Judgement, Verdict, judge_fact, judge_tensor
+from compare.port.conventions import Definition
+from compare.port.names import Matching, Pair
+from compare.port.network import PortedNetwork, Shown
+from compare.port.places import OUTPUTS, made_of_output
+from compare.port.reference import Reference
+from compare.port.rule import ByModule
+from compare.port.stimuli import Batch
+from compare.reference.evaluate import Evaluation, Quantity
+from compare.user_frame import CandidateError
+
+Array = NDArray[Any]
+
+PROBES = {
+    "module": "forward", "output": "forward", "loss": "loss", "gradient": "gradient",
+    "buffer": "buffer",
+}  # fmt: skip  # a word for a word
+
+TRIES = 3
+"""How often samples on an edge are left out: others may come to lie on one, where samples depend on
+each other."""
+
+
+@dataclass
+class Matched:
+    """What of a network is what of the module.
+
+    Attributes
+    ----------
+    params : tuple of Pair
+        Parameters.
+    inside : dict of Pair
+        Outputs of layers, by the network's names.
+    output : str
+        What predict returns: '' what the module does, one of OUTPUTS, or 'other'.
+    """
+
+    params: Matching
+    inside: dict[str, Pair] = field(default_factory=dict)
+    output: str = ""
+
+    @property
+    def texts(self) -> list[str]:
+        """Return what lies otherwise, or is called otherwise, in both."""
+        pairs = (*self.params, *self.inside.values())
+        texts = [pair.text for pair in pairs if not pair.is_plain]
+        return [*texts, f"predict = {self.output} of the output"] if self.output else texts
+
+
+@dataclass(frozen=True)
+class Response:
+    """A batch, and what both made of it; `raised` where the network made nothing.
+
+    `gradients` is the evaluation of the gradients where other units were dropped for them.
+    """
+
+    batch: Batch
+    shown: Shown | None
+    evaluation: Evaluation | None
+    gradients: Evaluation | None = None
+    raised: str = ""
+
+
+class Judge:
+    """Asks both, and judges.
+
+    Parameters
+    ----------
+    network, reference
+        The two.
+    matched : Matched
+        What is known of their parts; it may be filled in later.
+    """
+
+    def __init__(self, network: PortedNetwork, reference: Reference, matched: Matched) -> None:
+        self.network, self.reference, self.matched = network, reference, matched
+
+    def respond(self, batch: Batch) -> Response:
+        """Return what both make of a batch; ValueError where the reference raises."""
+        try:
+            shown = self.network.show(batch)
+        except CandidateError as error:
+            self.reference.evaluate(batch, self.matched.params)  # where it raises, too: no mistake
+            return Response(batch, None, None, raised=str(error))
+        return self.evaluated(batch, shown)
+
+    def evaluated(self, batch: Batch, shown: Shown, *defined: Definition) -> Response:
+        """Return what the module makes of it, by torch's definitions or others."""
+        also = made_of_output() if self.matched.output in OUTPUTS else None
+        masks = shown.masks or shown.other_masks
+        alike = len(masks) == len(shown.other_masks) and all(
+            np.array_equal(a, b) for a, b in zip(masks, shown.other_masks, strict=True)
+        )
+        call = self.reference.evaluate
+        first = call(batch, self.matched.params, masks=masks, also=also, defined=defined)
+        other = None
+        if not alike:
+            masks = shown.other_masks
+            other = call(batch, self.matched.params, masks=masks, defined=defined)
+        return Response(batch, shown, first, other)
+
+    def judge(self, response: Response) -> list[Judgement]:
+        """Return a judgement of each value that the network shows, in causal order."""
+        batch, shown, e = response.batch, response.shown, response.evaluation
+        if shown is None or e is None:
+            detail = (
+                f"is refused: {response.raised}. A first plain call had worked; a network that is "
+                "meant for one batch alone is judged with stimuli=False"
+            )
+            return [judge_fact("forward", "call", batch.name, False, detail)]
+        return self.judge_values(self.actual(shown), e, batch, response.gradients)
+
+    def judge_values(
+        self, actual: Mapping[Quantity, Array], e: Evaluation, batch: Batch,
+        gradients: Evaluation | None = None,
+    ) -> list[Judgement]:  # fmt: skip  # what is shown, by what it is judged
+        """Return a judgement of each value; of a difference that proves nothing, an open one."""
+        found = [
+            self._judgement(q, value, e if q.kind != "gradient" else gradients or e, batch)
+            for q, value in _in_order(actual, e)
+        ]
+        if doubt := next(_doubts(e), ""):
+            return [
+                replace(j, verdict=Verdict.INCONCLUSIVE, detail=doubt) if j.fails else j
+                for j in found
+            ]
+        return found
+
+    def without_edges(self, response: Response) -> Response:
+        """Return the response; where something of it fails beside samples on an edge, without them,
+        as far as that can be had.
+        """
+        for _ in range(TRIES):
+            e, batch = response.evaluation, response.batch
+            if e is None or not e.kinks or not any(j.detail for j in self.judge(response)):
+                break
+            picked = [set(range(len(batch.x))) if k.samples is None else set(k.samples)
+                      for k in e.kinks]  # fmt: skip  # a condition
+            keep = [i for i in range(len(batch.x)) if i not in set().union(*picked)]
+            if not keep or len(batch.x) != len(batch.t):
+                break
+            name = batch.name.partition(", without")[0]
+            response = self.respond(batch.rows(f"{name}, without those on an edge", keep))
+        return response
+
+    def actual(self, shown: Shown) -> dict[Quantity, Array]:
+        """Return what is shown, by the module's names."""
+        matched, found = self.matched, dict[Quantity, Array]()
+        for key, pair in matched.inside.items():
+            if key in shown.inside:
+                found[Quantity("module", pair.name)] = _turned(pair, shown.inside[key])
+        if not self.network.gradient_first:
+            if shown.output is not None and matched.output != "other":
+                found[Quantity("output", matched.output)] = shown.output
+            found[Quantity("loss")] = np.asarray(shown.loss)
+        for pair in matched.params:
+            found[Quantity("gradient", pair.name)] = _turned(pair, shown.grads[pair.key])
+        for key, name in self.reference.buffers.items():
+            if key in shown.buffers:
+                found[Quantity("buffer", name)] = shown.buffers[key]
+        return found
+
+    def _judgement(self, q: Quantity, value: Array, e: Evaluation, batch: Batch) -> Judgement:
+        name = q.name or q.kind
+        if q in e.values:
+            expected = e.values[q]
+            rule = ByModule(expected, self.reference.form.u)
+            shown = "predict" if q.kind == "output" and q.name else name
+            return judge_tensor(
+                PROBES[q.kind], shown, batch.name, value, expected.v.double().numpy(), rule
+            )
+        why = "the module's output is no single array"
+        if q.kind == "gradient":
+            is_dead = q.name in e.without_gradient
+            why = f"{'the loss does not depend on it' if is_dead else 'it is frozen'} in the module"
+            if is_dead and not value.any():
+                return Judgement("gradient", name, batch.name, Verdict.SAME)
+        return Judgement(PROBES[q.kind], name, batch.name, Verdict.INCONCLUSIVE, detail=why)
+
+
+def _in_order(actual: Mapping[Quantity, Array], e: Evaluation) -> Iterator[tuple[Quantity, Array]]:
+    """Yield what is shown in the order in which the module computes it; last what it does not."""
+    order = [q for q in e.values if q in actual]
+    # What is made of the output is evaluated after the loss, and comes before it.
+    order.sort(key=lambda q: ("module", "output", "loss", "gradient", "buffer").index(q.kind))
+    for q in (*order, *(q for q in actual if q not in e.values)):
+        yield q, actual[q]
+
+
+def _turned(pair: Pair, value: Array) -> Array:
+    """Return a value as the module has it; as it is where its shape is another."""
+    return pair.as_module(value) if _can_turn(pair, value) else value
+
+
+def _can_turn(pair: Pair, value: Array) -> bool:
+    return value.ndim == len(pair.axes) and value.size == int(np.prod(pair.shape))
+
+
+def _doubts(e: Evaluation) -> Iterator[str]:
+    """Yield why no difference is proof."""
+    for kink in e.kinks:
+        yield f"{kink.operation} in {kink.module or 'the module'} selects within rounding"
+    for noted in e.casts:
+        yield f"{noted.operation} in {noted.module or 'the module'} casts to fewer digits"
+    for noted in e.read:
+        yield f"{noted.module or 'the module'} reads a number out of a tensor"

@@ -1,0 +1,104 @@
+"""Finds out by the forward pass which parts of a network are which of the module."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compare.judgement import Verdict, judge_tensor
+from compare.port.judged import Judge, Matched
+from compare.port.names import Matching, Names
+from compare.port.network import Shown
+from compare.port.places import OUTPUTS, inside_of, made_of_output
+from compare.port.recognised import fitting_losses
+from compare.port.rule import ByModule
+from compare.port.stimuli import Batch
+from compare.reference.evaluate import Evaluation, Quantity
+from compare.user_frame import CandidateError
+
+Array = NDArray[Any]
+
+
+def proved(
+    judge: Judge, every: list[Batch], ways: list[Matching], names: Names, *, is_certain: bool
+) -> str:
+    """Choose of `ways` that with which the forward pass agrees; return how sure it is.
+
+    Raises
+    ------
+    ValueError
+        The first plain call fails; or nothing says which is which, and nothing agrees.
+    """
+    batch, shown = _plain_call(judge, every)
+    _see(names, judge, shown)
+    best, most = judge.matched, -1
+    for way in ways:
+        e = judge.reference.evaluate(batch, way, masks=shown.masks, also=made_of_output())
+        judge.matched = _matched(judge, way, names, shown, e)
+        forward = {q: v for q, v in judge.actual(shown).items() if q.kind in ("module", "output")}
+        agreeing = [_agrees(judge, e, q, value) for q, value in forward.items()]
+        if any(q.kind == "output" for q in forward):
+            is_proved = agreeing[-1]
+        else:
+            is_proved = _agrees(judge, e, Quantity("loss"), np.asarray(shown.loss)) or bool(
+                fitting_losses(judge, batch, shown)
+            )
+        if is_proved:
+            return "proved by the forward pass"
+        leading = (*agreeing, False).index(False)
+        if leading > most:
+            best, most = judge.matched, leading
+    judge.matched = best
+    if is_certain:
+        return "by names and shapes alone: the forward pass agrees with none"
+    raise ValueError(
+        "the forward pass agrees with no matching of the parameters, of which "
+        f"({'; '.join(pair.text for pair in ways[0])}) is the first: either it is wrong, or that "
+        "is; pass names={'W1': ('fc1.weight', 'T'), ...} for all of them"
+    )
+
+
+def _plain_call(judge: Judge, every: list[Batch]) -> tuple[Batch, Shown]:
+    """Return what the network shows at random parameters, after a plain call; else of that."""
+    try:
+        plain = judge.network.show(every[0])
+    except CandidateError as error:
+        raise ValueError(f"the network's first plain call fails: {error}") from error
+    try:
+        return every[1], judge.network.show(every[1])
+    except CandidateError:  # which is judged later
+        return every[0], plain
+
+
+def _see(names: Names, judge: Judge, shown: Shown) -> None:
+    """Raise ValueError where `names` has what the network has not."""
+    layers = [key.partition("[call")[0] for key in shown.inside]
+    there = [*judge.network.params, *shown.buffers, *dict.fromkeys(layers)]
+    for key in names:
+        if key not in there:
+            raise ValueError(f"names: the network has no {key!r}; it has {', '.join(there)}")
+
+
+def _matched(judge: Judge, way: Matching, names: Names, shown: Shown, e: Evaluation) -> Matched:
+    """Return what else agrees where the parameters are matched in one way."""
+
+    def agrees(q: Quantity, value: Array) -> bool:
+        return _agrees(judge, e, q, value)
+
+    holders = {pair.key: pair.name.rpartition(".")[0] for pair in way}
+    inside = inside_of(shown.inside, e.values, names, judge.network.owners(holders), agrees)
+    if shown.output is None:
+        return Matched(way, inside)
+    outputs = [form for form in ("", *OUTPUTS) if agrees(Quantity("output", form), shown.output)]
+    plain = e.values.get(Quantity("output"))
+    is_alike = plain is not None and tuple(plain.v.shape) == shown.output.shape
+    return Matched(way, inside, outputs[0] if outputs else "" if is_alike else "other")
+
+
+def _agrees(judge: Judge, e: Evaluation, q: Quantity, value: Array) -> bool:
+    """Whether a value of the network is that of the module, to rounding."""
+    if q not in e.values or tuple(e.values[q].v.shape) != value.shape:
+        return False
+    expected, rule = e.values[q], ByModule(e.values[q], judge.reference.form.u)
+    found = judge_tensor("forward", "", "", value, expected.v.double().numpy(), rule)
+    return found.verdict is Verdict.SAME
