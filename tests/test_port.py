@@ -35,6 +35,10 @@ class ByHand:
             self.buffers[name] = values["buffer", name]
         return values
 
+    def predict(self, x):
+        t = self.network.draw(np.random.default_rng(0), len(x))[1]  # it does not depend on it
+        return self.values(x, t)["output", ""]
+
     def loss(self, x, t):
         return float(self.values(x, t)["loss", ""])
 
@@ -188,14 +192,14 @@ class Random(nn.Module):
     [
         (Port(), {"reference": 3}, "reference is int; expected a torch.nn.Module"),
         (Port(), {"reference": module(5)}, "W1 has shape (6, 6)"),
-        (Port(), {"reference": module(), "names": {"W9": "0.bias"}}, "params has no 'W9'"),
+        (Port(), {"reference": module(), "names": {"W9": "0.bias"}}, "the network has no 'W9'"),
         (Port(), {"reference": module(), "names": {"W1": "fc"}}, "the module has no 'fc'"),
-        (Port(), {"reference": nn.Linear(6, 3)}, "they have to be as many"),
+        (Port(), {"reference": nn.Linear(6, 3)}, "W1 has shape (6, 6), which none of"),
         (Port(), {"reference": module(), "targets": "labels"}, "are of the book's networks"),
         (Port(), {"loss": F.cross_entropy}, "need a reference"),
         (Alike(), {"reference": alike()}, "the forward pass agrees with no matching"),
         (Port(), {"reference": Random()}, "the reference: "),
-        (Port(), {"reference": module(), "loss": lambda y, t: y}, "the reference raises"),
+        (Port(), {"reference": module(), "loss": lambda y, t: y}, "the loss: shape (7, 3), where"),
     ],
 )  # fmt: skip  # a row a case
 def test_wrong_use_is_one_line(net, options, says):
@@ -260,10 +264,12 @@ def test_a_frozen_parameter_is_not_judged():
 
 
 def test_forward_mistakes_are_different_where_names_are_equal():
-    for mistake in [m for m in MISTAKES if m.network in ("mlp", "lenet") and m.kind == "module"]:
+    for mistake in [m for m in MISTAKES if m.network in ("mlp", "lenet") and m.kind == "module"][
+        :4
+    ]:
         report = judged(by_hand.load(mistake.network), mistake.planted())
         assert report.verdict == "DIFFERENT", (mistake.name, report.text())
-        assert report.first_divergence.probe == "loss"
+        assert report.place[:2] == ("forward", mistake.place)
 
 
 def test_targets_of_any_integer_type_are_taken():

@@ -10,7 +10,7 @@ from torch import nn
 
 from compare.judgement import judge_fact, overall
 from compare.port.judged import Judge, Matched, Response
-from compare.port.names import Names, matchings
+from compare.port.names import Names, ways_to_match
 from compare.port.network import PortedNetwork
 from compare.port.places import buffers_of
 from compare.port.proof import proved
@@ -37,27 +37,26 @@ def check_against(
     network = PortedNetwork(net, training=module.training)
     reference = Reference(module, loss or F.cross_entropy, network.form)
     own, own_buffers = network.read(), network.read_buffers()
-    ways, is_certain = matchings(own, module, names)
-    judge = Judge(network, reference, Matched(ways[0]))
+    ways = ways_to_match(own, module, names)
+    judge = Judge(network, reference, Matched(ways.matchings[0]))
     yours = _yours(judge, own, own_buffers, x, t, names or {})
     try:
         with one_thread_each():
             every = [*batches(yours, np.random.default_rng(seed), is_varied=stimuli)]
-            how = proved(judge, every, ways, names or {}, is_certain=is_certain)
+            how = proved(judge, every, ways, names or {})
             responses, refused = _responses(judge, every)
-            judgements, conventions = recognised(
-                judge, responses, [j for r in responses for j in judge.judge(r)]
-            )
+            judgements = recognised(judge, responses)
             more, remarks = asked_again(judge, responses[0], responses[-1])
             modes, not_exercised = in_other_mode(judge, every[1])
     finally:
         network.restore(own, own_buffers)
+    remarks += [f"the reference warns: {text[:200]}" for text in reference.warned]
     judgements += [*more, *modes, *(
         judge_fact("purity", "arguments", "all batches", False, text) for text in network.spoiled
     )]  # fmt: skip  # what was found, in order
     return ModuleReport(
         network.name, (), network.form.name, "", tuple(remarks), overall(judgements),
-        tuple(judgements), tuple(conventions), tuple(refused), seed,
+        tuple(judgements), judge.convention.texts, tuple(refused), seed,
         not_exercised=tuple(not_exercised), module=type(module).__name__,
         matched=(*judge.matched.texts, how),
     )  # fmt: skip  # what, verdict, how

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,22 +35,37 @@ class Definition:
     is_pair: bool = False
 
 
+@dataclass(frozen=True)
+class Convention:
+    """The definitions that a network follows: of layers, and of the loss."""
+
+    layers: tuple[Definition, ...] = ()
+    loss: Definition | None = None
+    in_gradient: bool = False
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """How they read in a report."""
+        return tuple(d.text for d in (*self.layers, *([self.loss] if self.loss else [])))
+
+
 class Substituting(TorchFunctionMode):
     """Computes functions of torch by what stands in their place; `used` says whether any was."""
 
     def __init__(self, *definitions: Definition) -> None:
         super().__init__()
-        self.replacements = {k: v for d in definitions for k, v in d.replacements.items()}
+        self.definitions = definitions
         self.used = False
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Call `func`, or what stands in its place."""
-        if func not in self.replacements:
-            return func(*args, **(kwargs or {}))
-        self.used = True
-        return self.replacements[func](func, *args, **(kwargs or {}))
+        call = func
+        for definition in self.definitions:
+            if func in definition.replacements:
+                call, self.used = partial(definition.replacements[func], call), True
+        return call(*args, **(kwargs or {}))
 
 
 def losses() -> list[Definition]:

@@ -1,6 +1,6 @@
 """One batch: what the network shows of it, what the module computes, and how far both are apart."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.judgement import Judgement, Verdict, judge_fact, judge_tensor
-from compare.port.conventions import Definition
+from compare.port.conventions import Convention, Definition
 from compare.port.names import Matching, Pair
 from compare.port.network import PortedNetwork, Shown
 from compare.port.places import OUTPUTS, made_of_output
@@ -79,10 +79,16 @@ class Judge:
         The two.
     matched : Matched
         What is known of their parts; it may be filled in later.
+
+    Attributes
+    ----------
+    convention : Convention
+        By which the network is judged.
     """
 
     def __init__(self, network: PortedNetwork, reference: Reference, matched: Matched) -> None:
         self.network, self.reference, self.matched = network, reference, matched
+        self.convention = Convention()
 
     def respond(self, batch: Batch) -> Response:
         """Return what both make of a batch; ValueError where the reference raises."""
@@ -93,20 +99,31 @@ class Judge:
             return Response(batch, None, None, raised=str(error))
         return self.evaluated(batch, shown)
 
-    def evaluated(self, batch: Batch, shown: Shown, *defined: Definition) -> Response:
-        """Return what the module makes of it, by torch's definitions or others."""
-        also = made_of_output() if self.matched.output in OUTPUTS else None
+    def evaluated(self, batch: Batch, shown: Shown) -> Response:
+        """Return what the module makes of it, by the convention."""
         masks = shown.masks or shown.other_masks
         alike = len(masks) == len(shown.other_masks) and all(
             np.array_equal(a, b) for a, b in zip(masks, shown.other_masks, strict=True)
         )
-        call = self.reference.evaluate
-        first = call(batch, self.matched.params, masks=masks, also=also, defined=defined)
-        other = None
-        if not alike:
-            masks = shown.other_masks
-            other = call(batch, self.matched.params, masks=masks, defined=defined)
+        first = self._evaluate(batch, masks)
+        other = None if alike else self._evaluate(batch, shown.other_masks)
         return Response(batch, shown, first, other)
+
+    def _evaluate(self, batch: Batch, masks: Sequence[Array]) -> Evaluation:
+        also = made_of_output() if self.matched.output in OUTPUTS else None
+        c = self.convention
+        of_loss = [c.loss] if c.loss else []
+
+        def by(*defined: Definition) -> Evaluation:
+            return self.reference.evaluate(
+                batch, self.matched.params, masks=masks, also=also, defined=defined
+            )
+
+        e = by(*c.layers, *(of_loss if c.in_gradient else []))
+        if c.loss and not c.in_gradient:
+            loss = Quantity("loss")
+            e = replace(e, values=e.values | {loss: by(*c.layers, c.loss).values[loss]})
+        return e
 
     def judge(self, response: Response) -> list[Judgement]:
         """Return a judgement of each value that the network shows, in causal order."""
@@ -128,6 +145,8 @@ class Judge:
             self._judgement(q, value, e if q.kind != "gradient" else gradients or e, batch)
             for q, value in _in_order(actual, e)
         ]
+        if batch.is_stress:
+            found = [replace(j, is_limit=j.verdict is Verdict.UNSTABLE) for j in found]
         if doubt := next(_doubts(e), ""):
             return [
                 replace(j, verdict=Verdict.INCONCLUSIVE, detail=doubt) if j.fails else j

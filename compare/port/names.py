@@ -54,19 +54,37 @@ class Pair:
 
 Matching = tuple[Pair, ...]
 
+
+@dataclass(frozen=True)
+class Ways:
+    """How all arrays may be matched.
+
+    Attributes
+    ----------
+    matchings : list of Matching
+        The likeliest first.
+    pairs : list of list of Pair
+        For each array how it may lie, where `matchings` are not all.
+    is_certain : bool
+        Whether names or sizes alone say which belongs to which.
+    """
+
+    matchings: list[Matching]
+    pairs: list[list[Pair]]
+    is_certain: bool
+
+
 MOST = 16
-"""Ways to turn square matrices that are all tried: of four; of more, none or all are turned."""
+"""Ways to turn square matrices that are all tried: of four; of more, none, all, and
+each alone as far as that brings agreement further."""
 
 LAYOUTS = ((3, 2, 0, 1), (2, 3, 0, 1), (3, 0, 1, 2), (0, 3, 1, 2))
 """Orders of the axes of an image's weights or of images, tried before others: (h, w, C, F) and
 (h, w, F, C), (C, h, w, F) and (F, h, w, C), each as torch's (F, C, h, w)."""
 
 
-def matchings(
-    params: Mapping[str, Array], module: nn.Module, names: Names | None
-) -> tuple[list[Matching], bool]:
-    """Return the ways to match all arrays, the likeliest first, and whether the names alone say
-    which belongs to which. Frozen parameters that are left over stay as they are.
+def ways_to_match(params: Mapping[str, Array], module: nn.Module, names: Names | None) -> Ways:
+    """Return the ways to match all arrays. Frozen parameters that are left over stay as they are.
 
     Raises
     ------
@@ -82,11 +100,15 @@ def matchings(
     chosen |= {key: key for key in params if key in own and key not in chosen}
     if len(set(chosen.values())) < len(chosen):
         raise ValueError("names: two arrays of params are one parameter of the module")
+    for key, name in chosen.items():
+        if next(orders(params[key].shape, own[name], given.get(key, ("", None))[1]), None) is None:
+            shape = params[key].shape
+            raise ValueError(f"{key} has shape {shape}; the module's {name} has {own[name]}")
     is_named = len(chosen) == len(params)
-    orders = dict.fromkeys((tuple(params), tuple(sorted(params, key=_natural))))
+    sequences = dict.fromkeys((tuple(params), tuple(sorted(params, key=_natural))))
     found: list[Matching] = []
-    all_tried = True
-    for order in orders:
+    several: list[list[Pair]] = []
+    for order in sequences:
         pairs, left = _in_order(order, params, own, chosen, frozen)
         if left := [name for name in left if name not in frozen]:
             raise ValueError(
@@ -96,12 +118,12 @@ def matchings(
             )
         options = _options(pairs, params, own, given)
         ways = math.prod(map(len, options))
-        all_tried &= ways <= MOST
+        several = several or (options if ways > MOST else [])
         none_or_all = (tuple(o[i % len(o)] for o in options) for i in (0, 1))
         turned = product(*options) if ways <= MOST else none_or_all
         found += [matching for matching in turned if matching not in found]
     sizes = [math.prod(shape) for shape in own.values()]
-    return found, all_tried and (is_named or len(set(sizes)) == len(sizes))
+    return Ways(found, several, is_named or len(set(sizes)) == len(sizes))
 
 
 def _see(given: Mapping[str, tuple[str, str]], own: Mapping[str, Shape]) -> None:
@@ -149,13 +171,8 @@ def _options(
     options = []
     for key, name in pairs.items():
         how = given[key][1] if key in given else None
-        fitting = [Pair(key, name, axes, own[name])
-                   for axes in orders(params[key].shape, own[name], how)]  # fmt: skip  # a pair
-        if not fitting:
-            raise ValueError(
-                f"{key} has shape {params[key].shape}; the module's {name} has {own[name]}"
-            )
-        options.append(fitting)
+        fitting = orders(params[key].shape, own[name], how)
+        options.append([Pair(key, name, axes, own[name]) for axes in fitting])
     return options
 
 

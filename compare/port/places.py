@@ -84,4 +84,36 @@ def inside_of(
         plain = [way for way in ways if here and way.axes == tuple(range(value.ndim))]
         if way := next(iter(agreeing or plain), None):
             found[key] = way
-    return found
+    return found | _between(shown, own, found)
+
+
+def _between(
+    shown: Mapping[str, Array], own: Mapping[str, tuple[int, ...]], found: Mapping[str, Pair]
+) -> dict[str, Pair]:
+    """Return what lies between the same two outputs in both, where it is as many that fit."""
+    innermost = [name for name in own if not any(other.startswith(f"{name}.") for other in own)]
+    ours, theirs = (
+        _runs(list(shown), set(found)),
+        _runs(innermost, {p.name for p in found.values()}),
+    )
+    there = {pair.key: pair.name for pair in found.values()}
+    pairs: dict[str, Pair] = {}
+    for before, run in ours.items():
+        others = theirs.get(there.get(before, ""), [])
+        if [shown[key].shape for key in run] == [own[name] for name in others]:
+            axes = [tuple(range(len(own[name]))) for name in others]
+            pairs |= {k: Pair(k, n, a, own[n]) for k, n, a in zip(run, others, axes, strict=True)}
+    return pairs
+
+
+def _runs(names: list[str], known: set[str]) -> dict[str, list[str]]:
+    """Return what follows each name that is known, up to the next; '' stands for the beginning."""
+    runs: dict[str, list[str]] = {"": []}
+    last = ""
+    for name in names:
+        if name in known:
+            last = name
+            runs[last] = []
+        else:
+            runs[last].append(name)
+    return {before: run for before, run in runs.items() if run}

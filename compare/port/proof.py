@@ -1,13 +1,15 @@
 """Finds out by the forward pass which parts of a network are which of the module."""
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compare.judgement import Verdict, judge_tensor
+from compare.port.conventions import Definition, layers
 from compare.port.judged import Judge, Matched
-from compare.port.names import Matching, Names
+from compare.port.names import Matching, Names, Ways
 from compare.port.network import Shown
 from compare.port.places import OUTPUTS, inside_of, made_of_output
 from compare.port.recognised import fitting_losses
@@ -19,9 +21,7 @@ from compare.user_frame import CandidateError
 Array = NDArray[Any]
 
 
-def proved(
-    judge: Judge, every: list[Batch], ways: list[Matching], names: Names, *, is_certain: bool
-) -> str:
+def proved(judge: Judge, every: list[Batch], ways: Ways, names: Names) -> str:
     """Choose of `ways` that with which the forward pass agrees; return how sure it is.
 
     Raises
@@ -31,30 +31,45 @@ def proved(
     """
     batch, shown = _plain_call(judge, every)
     _see(names, judge, shown)
-    best, most = judge.matched, -1
-    for way in ways:
-        e = judge.reference.evaluate(batch, way, masks=shown.masks, also=made_of_output())
+    best, most = judge.matched, -1.0
+
+    def tried(way: Matching, *defined: Definition) -> bool:
+        """Keep the way that agrees the furthest; return whether it agrees to the end."""
+        nonlocal best, most
+        e = judge.reference.evaluate(
+            batch, way, masks=shown.masks, also=made_of_output(), defined=defined
+        )
         judge.matched = _matched(judge, way, names, shown, e)
         forward = {q: v for q, v in judge.actual(shown).items() if q.kind in ("module", "output")}
         agreeing = [_agrees(judge, e, q, value) for q, value in forward.items()]
         if any(q.kind == "output" for q in forward):
             is_proved = agreeing[-1]
         else:
-            is_proved = _agrees(judge, e, Quantity("loss"), np.asarray(shown.loss)) or bool(
+            loss = np.asarray(shown.loss)
+            is_proved = _agrees(judge, e, Quantity("loss"), loss) or bool(
                 fitting_losses(judge, batch, shown)
             )
-        if is_proved:
-            return "proved by the forward pass"
-        leading = (*agreeing, False).index(False)
+        leading = math.inf if is_proved else (*agreeing, False).index(False)
         if leading > most:
             best, most = judge.matched, leading
+        return is_proved
+
+    found = any(tried(way) for way in ways.matchings)
+    for i, pairs in enumerate([] if found else ways.pairs):
+        for pair in pairs:
+            way = best.params
+            found = found or tried((*way[:i], pair, *way[i + 1 :]))
+    if not found and not ways.is_certain:  # the module's normalizations may be another's
+        found = any(tried(way, one) for one in layers() for way in ways.matchings)
     judge.matched = best
-    if is_certain:
+    if found:
+        return "proved by the forward pass"
+    if ways.is_certain and (best.inside or not ways.pairs):
         return "by names and shapes alone: the forward pass agrees with none"
     raise ValueError(
         "the forward pass agrees with no matching of the parameters, of which "
-        f"({'; '.join(pair.text for pair in ways[0])}) is the first: either it is wrong, or that "
-        "is; pass names={'W1': ('fc1.weight', 'T'), ...} for all of them"
+        f"({'; '.join(pair.text for pair in best.params)}) is the first: either it is wrong, or "
+        "that is; pass names={'W1': ('fc1.weight', 'T'), ...} for all of them"
     )
 
 

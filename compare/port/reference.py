@@ -1,5 +1,6 @@
 """A torch module and its loss, evaluated at the parameters of a network."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,6 +48,7 @@ class Reference:
                 raise ValueError(f"the module's {name} is {kind}: pass module.float()")
         self.module, self.loss, self.form = module, loss, form
         self.buffers: dict[str, str] = {}
+        self.warned: dict[str, None] = {}
 
     def evaluate(
         self, batch: Batch, matching: Matching, *, masks: Sequence[Array] = (),
@@ -63,11 +65,14 @@ class Reference:
         buffers = {self.buffers[k]: _tensor(v) for k, v in batch.buffers.items()}
         handed = [torch.from_numpy(np.array(mask)) for mask in masks] or None
         try:
-            with Substituting(*defined):
-                return evaluate(
+            with warnings.catch_warnings(record=True) as warned, Substituting(*defined):
+                warnings.simplefilter("always")
+                e = evaluate(
                     self.module, self.loss, given, _tensor(batch.x), _tensor(batch.t),
                     buffers=buffers, form=self.form, masks=handed, also=also,
                 )  # fmt: skip  # what, how
+            self.warned |= dict.fromkeys(" ".join(str(w.message).split()) for w in warned)
+            return e
         except UnsupportedError as error:
             raise ValueError(f"the reference: {error}") from error
         except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError) as error:

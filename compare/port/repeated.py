@@ -56,7 +56,7 @@ def in_other_mode(judge: Judge, batch: Batch) -> tuple[list[Judgement], list[str
     after.buffers = judge.reference.buffers
     batch = replace(batch, name=f"{batch.name}, in evaluation")
     also = made_of_output() if matched.output else None
-    e = after.evaluate(batch, matched.params, also=also)
+    e = after.evaluate(batch, matched.params, also=also, defined=judge.convention.layers)
     try:
         output = network.predicted(batch, training=False)
     except CandidateError as error:

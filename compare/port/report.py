@@ -83,6 +83,7 @@ def _text(report: ModuleReport, *, strict: bool = False, most: int | None = None
         *(("found", text) for text in report.inferred),
         *(("convention", text) for text in report.conventions),
         ("judged", _judged(report)),
+        *(("limit", f"{j.quantity} {j.detail}, on {j.where}") for j in report.limits),
         *(("not judged", text) for text in _open(report)),
     ]
     lines += ["", *(row for k, text in facts for row in paragraph(f"{k:<12}{text}", hang=12))]

@@ -22,13 +22,18 @@ SMALL = 0.02
 
 @dataclass(frozen=True)
 class Batch:
-    """Parameters and buffers, by the network's names, and a batch."""
+    """Parameters and buffers, by the network's names, and a batch.
+
+    With `is_stress`, training visits no such state: not to be finite there is a limit of range, and
+    no mistake.
+    """
 
     name: str
     params: Mapping[str, Array]
     x: Array
     t: Array
     buffers: Mapping[str, Array] = field(default_factory=dict)
+    is_stress: bool = False
 
     def rows(self, name: str, picked: Any) -> "Batch":
         """Return these samples of it."""
@@ -60,7 +65,7 @@ def batches(yours: Batch, rng: np.random.Generator, *, is_varied: bool) -> Itera
         few = drawn.rows(size, order)
         yield few
     doubled = {k: (2 * v).astype(v.dtype) for k, v in drawn.params.items()}
-    yield replace(few, name=f"{size}, parameters doubled", params=doubled)
+    yield replace(few, name=f"{size}, parameters doubled", params=doubled, is_stress=True)
     small = {k: (SMALL * v).astype(v.dtype) if _is_matrix(v) else v
              for k, v in drawn.params.items()}  # fmt: skip  # a condition
     yield replace(few, name=f"{size}, small weights", params=small)

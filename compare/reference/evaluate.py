@@ -15,6 +15,7 @@ from compare.reference.composites import written_out
 from compare.reference.context import Context, Kink, Noted, within
 from compare.reference.formats import FORMATS, Format
 from compare.reference.private import tree_flatten, tree_map
+from compare.reference.problems import UnsupportedError
 from compare.reference.rounded import EverythingRounded, Rounded, constant, rounding2
 
 Kind = Literal["module", "output", "loss", "gradient", "buffer"]
@@ -125,6 +126,10 @@ def evaluate(
             output = instance(*inputs)
             _enter(values, "output", "", output)
             total = of_loss(loss, output, target, instance)
+            if not isinstance(total, Tensor) or total.numel() != 1:
+                is_tensor = isinstance(total, Tensor)
+                what = f"shape {tuple(total.shape)}" if is_tensor else type(total).__name__
+                raise UnsupportedError(f"{what}, where a tensor of one number is due", "the loss")
             _enter(values, "loss", "", total)
             with torch.no_grad():
                 for name, function in (also or {}).items():
