@@ -147,7 +147,7 @@ class Judge:
         ]
         if batch.is_stress:
             found = [replace(j, is_limit=j.verdict is Verdict.UNSTABLE) for j in found]
-        if doubt := next(_doubts(e), ""):
+        if doubt := next(doubts(e), ""):
             return [
                 replace(j, verdict=Verdict.INCONCLUSIVE, detail=doubt) if j.fails else j
                 for j in found
@@ -224,7 +224,7 @@ def _can_turn(pair: Pair, value: Array) -> bool:
     return value.ndim == len(pair.axes) and value.size == int(np.prod(pair.shape))
 
 
-def _doubts(e: Evaluation) -> Iterator[str]:
+def doubts(e: Evaluation) -> Iterator[str]:
     """Yield why no difference is proof."""
     for kink in e.kinks:
         yield f"{kink.operation} in {kink.module or 'the module'} selects within rounding"

@@ -61,28 +61,34 @@ class Reference:
         ValueError
             It raises, or no error can be carried through.
         """
-        given = {p.name: _tensor(p.as_module(batch.params[p.key])) for p in matching}
-        buffers = {self.buffers[k]: _tensor(v) for k, v in batch.buffers.items()}
+        given = {p.name: as_tensor(p.as_module(batch.params[p.key])) for p in matching}
+        buffers = {self.buffers[k]: as_tensor(v) for k, v in batch.buffers.items()}
         handed = [torch.from_numpy(np.array(mask)) for mask in masks] or None
-        try:
-            with warnings.catch_warnings(record=True) as warned, Substituting(*defined):
-                warnings.simplefilter("always")
-                e = evaluate(
-                    self.module, self.loss, given, _tensor(batch.x), _tensor(batch.t),
+        with warnings.catch_warnings(record=True) as warned, Substituting(*defined):
+            warnings.simplefilter("always")
+            e = evaluated(
+                f"the reference raises on x {batch.x.shape}, t {batch.t.shape}",
+                lambda: evaluate(
+                    self.module, self.loss, given, as_tensor(batch.x), as_tensor(batch.t),
                     buffers=buffers, form=self.form, masks=handed, also=also,
-                )  # fmt: skip  # what, how
-            self.warned |= dict.fromkeys(" ".join(str(w.message).split()) for w in warned)
-            return e
-        except UnsupportedError as error:
-            raise ValueError(f"the reference: {error}") from error
-        except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
-            raise ValueError(
-                f"the reference raises on x {batch.x.shape}, t {batch.t.shape}: "
-                f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            ) from error
+                ),
+            )  # fmt: skip  # what, how
+        self.warned |= dict.fromkeys(" ".join(str(w.message).split()) for w in warned)
+        return e
 
 
-def _tensor(value: Array) -> torch.Tensor:
+def evaluated(raises: str, call: Callable[[], Evaluation]) -> Evaluation:
+    """Return what `call` returns; what it raises becomes a ValueError of one line."""
+    try:
+        return call()
+    except UnsupportedError as error:
+        raise ValueError(f"the reference: {error}") from error
+    except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise ValueError(f"{raises}: {said}") from error
+
+
+def as_tensor(value: Array) -> torch.Tensor:
     """Return numbers in float64, and integers as torch's indices."""
     wide = {"f": np.float64, "i": np.int64, "u": np.int64}
     return torch.from_numpy(np.array(value, wide.get(value.dtype.kind, value.dtype)))

@@ -50,6 +50,11 @@ class ModuleReport(Report):
         """Where the first divergence is; None where there is none."""
         return None if (first := self.first_divergence) is None else _place(first, self.judgements)
 
+    @property
+    def agreement(self) -> str:
+        """Of what is right, how far, and what would have been seen."""
+        return agreement_text(self.judgements)
+
     def text(self, *, strict: bool = False, verbose: bool = False, lang: str | None = None) -> str:  # type: ignore[override]  # names its options
         """Return the report in words; with `strict`, conventions are refused."""
         del verbose, lang
@@ -62,11 +67,12 @@ class ModuleReport(Report):
 
 def _text(report: ModuleReport, *, strict: bool = False, most: int | None = None) -> str:
     judgements, first, place = report.judgements, report.first_divergence, report.place
+    whose = "its module" if report.matched else report.module
     does = {
-        Verdict.SAME: "computes what its module computes",
+        Verdict.SAME: f"computes what {whose} computes",
         Verdict.INCONCLUSIVE: "could not be judged",
-        Verdict.DIFFERENT: "does not compute what its module computes",
-        Verdict.UNSTABLE: "is not finite where its module is",
+        Verdict.DIFFERENT: f"does not compute what {whose} computes",
+        Verdict.UNSTABLE: f"is not finite where {whose} is",
     }[report.verdict]
     if report.is_refused(strict=strict):
         does = "computes it by another convention, and strict refuses that"
@@ -74,12 +80,12 @@ def _text(report: ModuleReport, *, strict: bool = False, most: int | None = None
     if first and place:
         lines += ["", *divergence_text(first, judgements, _place_text(first, place))]
     elif report.verdict is Verdict.SAME:
-        lines += ["", *paragraph(agreement_text(judgements))]
+        lines += ["", *paragraph(report.agreement)]
     if report.not_exercised:
         lines += paragraph(f"Not exercised: {'; '.join(report.not_exercised)}.")
     facts = [
-        ("module", f"{report.module}, {report.dtype}"),
-        ("matched", _matched(report.matched)),
+        ("reference", f"{report.module}, {report.dtype}"),
+        *([("matched", _matched(report.matched))] if report.matched else []),
         *(("found", text) for text in report.inferred),
         *(("convention", text) for text in report.conventions),
         ("judged", _judged(report)),

@@ -18,7 +18,7 @@ from compare.reference.private import tree_flatten, tree_map
 from compare.reference.problems import UnsupportedError
 from compare.reference.rounded import EverythingRounded, Rounded, constant, rounding2
 
-Kind = Literal["module", "output", "loss", "gradient", "buffer"]
+Kind = Literal["module", "output", "loss", "gradient", "input", "buffer"]
 
 
 @dataclass(frozen=True, order=True)
@@ -28,10 +28,11 @@ class Quantity:
     Attributes
     ----------
     kind : str
-        The output of a module inside, of the outermost, the loss, a gradient, or a buffer after
-        the forward pass.
+        The output of a module inside, of the outermost, the loss, a gradient by a parameter or by
+        an input, or a buffer after the forward pass.
     name : str
-        Path of the module, name of the parameter or buffer, with [i] where there are several.
+        Path of the module, name of the parameter or buffer, with [i] where there are several; of
+        an input its place among the tensors of x.
     """
 
     kind: Kind
@@ -86,6 +87,7 @@ def evaluate(
     form: Format = FORMATS["float64"],
     masks: Sequence[Tensor] | None = None,
     also: Mapping[str, Callable[[Any, Any, nn.Module], Any]] | None = None,
+    by_inputs: bool = False,
 ) -> Evaluation:
     """Return every value of `module` and `loss`, with its expected rounding error.
 
@@ -107,6 +109,8 @@ def evaluate(
         For each dropout that is met in training: 0 where it drops, whatever it keeps with.
     also : mapping of str to callable
         Of (output, t, module): what else is made of the output, entered as an output of that name.
+    by_inputs : bool
+        Whether gradients by x are evaluated, too.
 
     Raises
     ------
@@ -120,6 +124,9 @@ def evaluate(
     with within(context):
         instance, leaves = _instance(module, params, buffers or {})
         inputs, target = tree_map(_given, (inputs, t))
+        for leaf in tree_flatten(inputs)[0] if by_inputs else ():
+            if isinstance(leaf, Rounded):
+                leaf.requires_grad_()
     values: dict[Quantity, Evaluated] = {}
     with _float64(), within(context), _paths(instance, context, values):
         with EverythingRounded(), written_out(), torch.enable_grad():
@@ -134,14 +141,18 @@ def evaluate(
             with torch.no_grad():
                 for name, function in (also or {}).items():
                     _enter(values, "output", name, function(output, target, instance))
-        order: list[str] = []
-        for name, leaf in leaves.items():
-            leaf.register_hook(lambda _, name=name: order.append(name))
+        order: list[Quantity] = []
+        wanted = {Quantity("gradient", name): leaf for name, leaf in leaves.items()}
+        tensors = [leaf for leaf in tree_flatten(inputs)[0] if isinstance(leaf, Tensor)]
+        wanted |= {Quantity("input", str(i)): leaf for i, leaf in enumerate(tensors)
+                   if by_inputs and isinstance(leaf, Rounded)}  # fmt: skip  # a condition
+        for quantity, leaf in wanted.items():
+            leaf.register_hook(lambda _, quantity=quantity: order.append(quantity))
         with EverythingRounded():
-            grads = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
-    by_name = dict(zip(leaves, grads, strict=True))
-    for name in order:
-        _enter(values, "gradient", name, by_name[name])
+            grads = torch.autograd.grad(total, list(wanted.values()), allow_unused=True)
+    found = dict(zip(wanted, grads, strict=True))
+    for quantity in order:
+        _enter(values, quantity.kind, quantity.name, found[quantity])
     for name, buffer in instance.named_buffers():
         _enter(values, "buffer", name, buffer)
     return Evaluation(
@@ -150,7 +161,7 @@ def evaluate(
         list(context.casts),
         list(context.unruled),
         list(context.read),
-        [name for name, grad in by_name.items() if grad is None],
+        [q.name for q, grad in found.items() if grad is None and q.kind == "gradient"],
     )
 
 
