@@ -12,16 +12,14 @@ It lies beside the packages and not in one of them, so that a project with a `co
 """
 
 import dataclasses
-import importlib
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-PACKAGES = ("compare", "scratch", "torch_ref")
+from netparity import imported
+
 PROBES = ("aliasing", "init", "forward", "loss", "gradient", "state", "purity")
 """Tests that fail for what their probe found, on whatever stimulus: a report names both."""
 
@@ -44,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def assert_parity() -> Callable[..., None]:
     """Return `compare.assert_parity`."""
-    function: Callable[..., None] = _ours("compare.check").assert_parity
+    function: Callable[..., None] = imported("compare.check").assert_parity
     return function
 
 
@@ -97,10 +95,10 @@ def _unusable(marker: pytest.Mark) -> str:
 def _report(net: Any, folder: Path, options: Mapping[str, Any]) -> tuple[Any, str]:
     """Return the report, with what the project of the test accepts; or None, and why."""
     try:
-        accepted = _ours("compare.baseline").accepted_conventions(folder)
-        report = _ours("compare.check").check_network(net, **options)
+        accepted = imported("compare.baseline").accepted_conventions(folder)
+        report = imported("compare.check").check_network(net, **options)
         return dataclasses.replace(report, accepted=accepted), ""
-    except (TypeError, ValueError, _ours("compare.errors").InputError) as error:
+    except (TypeError, ValueError, imported("compare.errors").InputError) as error:
         return None, str(error)
 
 
@@ -165,29 +163,3 @@ def _findings(report: Any, findings: Sequence[Any]) -> str:
 
 def _reasons(findings: Sequence[Any], known: Mapping[str, str]) -> str:
     return "; ".join(dict.fromkeys(known[j.quantity] for j in findings))
-
-
-def _ours(name: str) -> ModuleType:
-    """Import a module of this project, whatever else is called `compare`, `scratch` or so."""
-    hidden = {module: sys.modules.pop(module) for module in list(_of_these_names())}
-    kept = _OURS.copy()
-    sys.modules.update(kept)
-    sys.path.insert(0, str(Path(__file__).parent))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(Path(__file__).parent))
-        ours = {module: sys.modules[module] for module in list(_of_these_names())}
-        _OURS.update(ours)
-        theirs = {m: v for m, v in hidden.items() if v is not ours.get(m)}
-        if theirs:
-            for module in ours:
-                del sys.modules[module]
-            sys.modules.update(theirs)
-
-
-_OURS: dict[str, ModuleType] = {}
-
-
-def _of_these_names() -> Iterator[str]:
-    return (module for module in sys.modules if module.split(".")[0] in PACKAGES)

@@ -18,7 +18,7 @@ from compare.first_look import first_look
 from compare.imports import import_unwatched
 from compare.json_file import refusal_json, see_json, text_beside, write_json
 from compare.options import Parser, at_least, not_negative
-from compare.remote import RemoteCandidate, file_and_name, judged_optimizer
+from compare.remote import RemoteCandidate, file_and_name, judged_against, judged_optimizer
 from compare.report import Report
 from compare.user_frame import CandidateError
 from compare.wording import paragraph
@@ -45,6 +45,8 @@ def check(arguments: Sequence[str]) -> int:
 def _judged(options: argparse.Namespace, reports: list[str]) -> int:
     """Judge what is asked for, print it, keep the JSON in `reports`; return the exit status."""
     path, name = file_and_name(options.file)
+    if options.reference:
+        return _judged_against(path, name, options, reports)
     accepted = accepted_conventions(path.parent)
     statuses = []
     try:
@@ -66,6 +68,24 @@ def _judged(options: argparse.Namespace, reports: list[str]) -> int:
         statuses.append(found["strict" if options.strict else "plain"])
         reports.append(found["json"])
     return next((status for status in (1, 3) if status in statuses), 0)
+
+
+def _judged_against(
+    path: Path, name: str | None, options: argparse.Namespace, reports: list[str]
+) -> int:
+    """Judge a network against the module that is named; return the exit status."""
+    declared = ("activation", "targets", "weight_decay", "init", "optimizer")
+    if given := [f"--{key.replace('_', '-')}" for key in declared if getattr(options, key)]:
+        raise InputError(f"{', '.join(given)}: not with --reference, which says what is meant")
+    reference, module = file_and_name(options.reference)
+    if module is None:
+        raise InputError(f"--reference {options.reference}: name the module, as in FILE:NAME")
+    found, remarks = judged_against(path, name, dict(options.arg), reference, module, options.seed)
+    for remark in remarks:
+        _say(f"{path.name}: {remark}")
+    print(found["text_strict" if options.strict else "text"], flush=True)
+    reports.append(found["json"])
+    return int(found["strict" if options.strict else "plain"])
 
 
 def _judged_network(path: Path, name: str | None, options: argparse.Namespace) -> Report:
@@ -148,6 +168,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add(
         "--init", type=_rule, metavar="RULE",
         help="he, xavier or a standard deviation: judge the weights that the network starts with",
+    )  # fmt: skip  # as above
+    add(
+        "--reference", metavar="FILE:NAME",
+        help="a torch.nn.Module, or a class or function that makes one, that says what is meant; "
+        "its file has batch(), which returns x and t, and may have loss(output, t) and names",
     )  # fmt: skip  # as above
     add(
         "--optimizer", metavar="NAME",

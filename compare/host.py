@@ -128,6 +128,46 @@ def serve_optimizer(
         connection.send(("judged", result, remarks))
 
 
+def serve_against(
+    connection: Connection, path: Path, name: str | None, given: dict[str, Any], reference: Path,
+    module: str, seed: int, definitions_only: bool, memory: int,
+) -> None:  # fmt: skip  # a call across processes
+    """Load the network in `path`, judge it against `module` of the file `reference`, and send what
+    was found, as `serve_optimizer` does.
+    """
+    _settle(path, memory)
+    # Before the file says what `compare` is.
+    from compare.check import check_network
+    from compare.errors import InputError
+    from compare.port.meant import meant_in
+    from compare.source import SIZES, Source, build, find_network, search_path
+
+    def make(file: ModuleType) -> tuple[Any, str]:
+        net, call, _ = build(find_network(file, name, path), given, SIZES)
+        sys.path[:0] = [folder for folder in search_path(reference) if folder not in sys.path]
+        meant = meant_in(Source(reference).load(), module, reference)
+        try:
+            report = check_network(
+                net, meant.x, meant.t, reference=meant.module, loss=meant.loss, names=meant.names,
+                seed=seed,
+            )  # fmt: skip  # both, how
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{path}: {call} against {module}: {error}") from error
+        return report, call
+
+    loaded = _loaded(connection, path, make, definitions_only=definitions_only)
+    if loaded is not None:
+        report, call, remarks = loaded
+        result = {
+            "text": f"built {call}\n\n{report.text()}",
+            "text_strict": f"built {call}\n\n{report.text(strict=True)}",
+            "plain": report.exit_code(),
+            "strict": report.exit_code(strict=True),
+            "json": report.to_json(),
+        }
+        connection.send(("judged", result, remarks))
+
+
 def _own(found: Any, given: dict[str, Any]) -> dict[str, Any]:
     """Return which of `given` the constructor of an optimiser takes; `name` is for the judge."""
     if not isinstance(found, type):

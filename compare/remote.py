@@ -12,7 +12,7 @@ from compare.candidate import LABELS, Array, Candidate, Float64, Targets
 from compare.child import Child
 from compare.errors import InputError, NoNetworkError
 from compare.extended import Found
-from compare.host import IMPORT_LIMIT, serve, serve_optimizer
+from compare.host import IMPORT_LIMIT, serve, serve_against, serve_optimizer
 from compare.report import SCHEMA, strict_json
 from compare.source import SIZES
 from compare.user_frame import CandidateError, call_text
@@ -26,6 +26,9 @@ CALL_LIMIT = 10.0
 
 OPTIMIZER_LIMIT = 60.0
 """Seconds for importing torch and what the file imports, and for all updates."""
+
+REFERENCE_LIMIT = 600.0
+"""Seconds for all that is done with a network and a module, of any size."""
 
 
 class RemoteCandidate(Candidate):
@@ -247,6 +250,32 @@ def judged_optimizer(
         said = "\n".join(paragraph(said))
         report = {"schema": SCHEMA, "name": name, "verdict": "DIFFERENT", "raised": answer[1]}
         return {"text": said, "plain": 1, "strict": 1, "json": strict_json(report)}, remarks
+    return answer[1], [*remarks, *answer[2]]
+
+
+def judged_against(
+    path: Path, name: str | None, given: Mapping[str, Any], reference: Path, module: str, seed: int
+) -> tuple[dict[str, Any], list[str]]:
+    """Judge the network of a file against a torch module of another, in a process of its own.
+
+    Returns
+    -------
+    dict, list of str
+        As of `judged_optimizer`, with text_strict beside text.
+
+    Raises
+    ------
+    InputError
+        One of the files, the class, its arguments or the module cannot be used; or the process
+        ended before there was a verdict.
+    """
+    child, answer, remarks = _asked(
+        "the network", serve_against, path, name, dict(given), reference, module, seed,
+        limit=REFERENCE_LIMIT,
+    )  # fmt: skip  # who, what
+    child.close()
+    if answer[0] != "judged":
+        raise InputError(f"{path}: {answer[1]}, before there was a verdict")
     return answer[1], [*remarks, *answer[2]]
 
 

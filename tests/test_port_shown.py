@@ -41,7 +41,7 @@ def test_layers_and_running_statistics_are_matched_and_right():
     report = check_network(Net(use_dropout=False), *batch(), reference=reference())
     assert report.verdict == "SAME", report.text()
     names = {j.quantity for j in report.judgements}
-    assert {"0", "1", "2", "buffer 1.running_mean", "buffer 4.running_var"} <= names
+    assert {"0", "1", "2", "state 1.running_mean", "state 4.running_var"} <= names
     assert any(j.where.endswith("in evaluation") for j in report.judgements)
 
 
@@ -82,7 +82,7 @@ class Batchwise(Unbiased):
 
 @pytest.mark.parametrize(
     ("normalization", "probe", "where"),
-    [(Drifting, "buffer", "your batch of 9"), (Batchwise, "forward", "in evaluation")],
+    [(Drifting, "state", "your batch of 9"), (Batchwise, "forward", "in evaluation")],
 )
 def test_what_is_remembered_wrongly_is_seen(normalization, probe, where):
     net = with_parts(normalization=normalization)(use_dropout=False)

@@ -64,10 +64,20 @@ def test_the_failure_is_the_one_shown(monkeypatch, capsys):
     assert "First divergence: gradient b1" in shown
 
 
+def test_a_port_is_judged_as_shown(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    (wrong, shown), (right, summary) = (block.split("\n", 1) for block in blocks("console")[2:4])
+    assert cli.main(wrong.split()[2:]) == 1
+    assert masked(capsys.readouterr().out) == masked(shown)
+    assert cli.main(right.split()[2:]) == 0
+    beginning = masked(summary)
+    assert masked(capsys.readouterr().out)[: len(beginning)] == beginning
+
+
 def test_python_examples_run(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(ROOT / "tests")
     monkeypatch.chdir(tmp_path)
-    notebook, judged, optimizer, in_a_test = blocks("python")
+    notebook, judged, optimizer, port, function, in_a_test = blocks("python")
     exec(notebook.replace("200", "2"), {})
     assert Path("out/weight_init_compare.png").is_file()
     out, names = io.StringIO(), {}
@@ -77,6 +87,11 @@ def test_python_examples_run(monkeypatch, tmp_path):
     with redirect_stdout(out):
         exec(optimizer, {})
     assert "SAME  Adam computes what the Adam of PyTorch computes." in out.getvalue()
+    with redirect_stdout(out):
+        exec(port, {})
+        exec(function, {})
+    assert "SAME  Port computes what Block computes." in out.getvalue()
+    assert "First divergence: gradient x, on your inputs" in out.getvalue()
     exec(in_a_test, names)
     names["test_my_network"]()
 

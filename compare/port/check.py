@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from compare.judgement import judge_fact, overall
+from compare.port.arrays import as_numpy, is_array
 from compare.port.judged import Judge, Matched, Response
 from compare.port.names import Names, ways_to_match
 from compare.port.network import PortedNetwork
@@ -85,7 +86,7 @@ def _yours(
 
 def _numbers(name: str, value: Any, dtype: Any) -> Array:
     """Return numbers in the network's dtype, ids as they are."""
-    array = np.array(value)
+    array = as_numpy(value) if is_array(value) else np.array(value)
     if array.dtype.kind == "f":
         array = array.astype(dtype)
     elif array.dtype.kind not in "iub":

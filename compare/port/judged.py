@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 PROBES = {
     "module": "forward", "output": "forward", "loss": "loss", "gradient": "gradient",
-    "buffer": "buffer",
+    "buffer": "state",
 }  # fmt: skip  # a word for a word
 
 TRIES = 3

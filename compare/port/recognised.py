@@ -25,7 +25,7 @@ def recognised(judge: Judge, responses: list[Response]) -> list[Judgement]:
     """
     judgements = [j for r in responses for j in judge.judge(r)]
     for definition in layers():
-        if not any(j.fails and j.probe in ("forward", "buffer", "loss") for j in judgements):
+        if not any(j.fails and j.probe in ("forward", "state", "loss") for j in judgements):
             break
         before = judge.convention
         trial = replace(before, layers=(*before.layers, definition))

@@ -67,7 +67,7 @@ class ModuleReport(Report):
 
 def _text(report: ModuleReport, *, strict: bool = False, most: int | None = None) -> str:
     judgements, first, place = report.judgements, report.first_divergence, report.place
-    whose = "its module" if report.matched else report.module
+    whose = report.module
     does = {
         Verdict.SAME: f"computes what {whose} computes",
         Verdict.INCONCLUSIVE: "could not be judged",
@@ -131,8 +131,8 @@ def _place(first: Judgement, judgements: tuple[Judgement, ...]) -> Place:
     if first.probe == "loss":
         after = next((j.name for j in reversed(before) if j.probe == "forward"), "")
     is_inner = first.probe == "forward" and first.name not in ("output", "predict", "call")
-    name = first.name.rpartition(".")[0] if first.probe == "buffer" else first.name
-    return Place("forward", name if is_inner or first.probe == "buffer" else "", after)
+    name = first.name.rpartition(".")[0] if first.probe == "state" else first.name
+    return Place("forward", name if is_inner or first.probe == "state" else "", after)
 
 
 def _place_text(first: Judgement, place: Place) -> str:
@@ -142,9 +142,8 @@ def _place_text(first: Judgement, place: Place) -> str:
     if place.direction == "between calls":
         return "what is kept between calls: this batch was right before another one"
     if place.direction == "backward":
-        until = f", after {place.after}, which is right" if place.after else ", where it begins"
-        return f"the backward pass of {place.module or first.name}{until}; the loss is right"
-    if first.probe == "buffer":
+        return _backward_text(first.name, place)
+    if first.probe == "state":
         return f"what {place.module} remembers of a batch"
     if place.module:
         until = f" comes after {place.after}, which is right" if place.after else " is the first"
@@ -155,3 +154,12 @@ def _place_text(first: Judgement, place: Place) -> str:
         return f"the forward pass after {place.after}, which is right"
     what = "the forward pass, or the loss" if first.name == "loss" else "the forward pass"
     return f"{what}: of it, only {first.name} can be seen (show what is inside as `outputs`)"
+
+
+def _backward_text(name: str, place: Place) -> str:
+    here = place.module or name
+    if not place.after:
+        return f"the backward pass where it begins, at {here}: the loss is right"
+    before = place.after.rpartition(".")[0] or place.after
+    way = f"of {here}" if before == here else f"from {before} to {here}"
+    return f"the backward pass {way}: the gradient {place.after} is right, and {name} is not"
