@@ -42,27 +42,31 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'netparity' has no attribute {name!r}")
 
 
+HOME = Path(__file__).parent
+_OURS: dict[str, ModuleType] = {}
+
+
 def imported(name: str) -> ModuleType:
     """Return a module of this project, whatever else is called `compare`, `scratch` or so."""
-    hidden = {module: sys.modules.pop(module) for module in list(_of_these_names())}
-    kept = _OURS.copy()
-    sys.modules.update(kept)
-    sys.path.insert(0, str(Path(__file__).parent))
+    theirs = {module: sys.modules.pop(module) for module in list(_loaded()) if not _is_ours(module)}
+    sys.modules.update(_OURS)
+    sys.path.insert(0, str(HOME))
     try:
         return importlib.import_module(name)
     finally:
-        sys.path.remove(str(Path(__file__).parent))
-        ours = {module: sys.modules[module] for module in list(_of_these_names())}
-        _OURS.update(ours)
-        theirs = {m: v for m, v in hidden.items() if v is not ours.get(m)}
+        sys.path.remove(str(HOME))
+        _OURS.update({module: sys.modules[module] for module in _loaded()})
         if theirs:
-            for module in ours:
+            for module in list(_loaded()):
                 del sys.modules[module]
             sys.modules.update(theirs)
 
 
-_OURS: dict[str, ModuleType] = {}
-
-
-def _of_these_names() -> Iterator[str]:
+def _loaded() -> Iterator[str]:
+    """Yield the modules there that are called as ours are."""
     return (module for module in sys.modules if module.split(".")[0] in PACKAGES)
+
+
+def _is_ours(module: str) -> bool:
+    file = getattr(sys.modules[module], "__file__", None)
+    return file is not None and HOME / module.split(".")[0] in Path(file).parents
