@@ -26,7 +26,7 @@ calibrate: .venv/test
 	$(BIN)/python tests/measure.py calibrate $(ARGS)
 
 power: .venv/test
-	$(BIN)/python tests/measure.py power chapter causes edges arithmetic $(ARGS)
+	$(BIN)/python tests/measure.py power chapter causes edges arithmetic ports $(ARGS)
 
 setup: .venv/test
 

@@ -7,55 +7,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import by_hand
-from by_hand.judged import drawn
 from by_hand.mistakes import MISTAKES
-from by_hand.ways import way
 from compare import assert_parity, check_network
-
-
-class ByHand:
-    """A network of tests/by_hand as a reader would write it."""
-
-    def __init__(self, network, problem, dtype=np.float64, turned=()):
-        self.network, self.way = network, way("blas", dtype)
-        names = [name for name, _ in network.module().named_parameters()]
-        self.buffers = {k: v for k, v in problem.params.items() if k not in names}
-        self.turned = turned
-        self.params = {k: self._turn(k, problem.params[k]) for k in names}
-
-    def _turn(self, name, value):
-        return np.ascontiguousarray(value.T) if name in self.turned else np.array(value)
-
-    def values(self, x, t):
-        params = {k: self._turn(k, v) for k, v in self.params.items()}
-        with np.errstate(all="ignore"):
-            values = self.network.by_hand({**params, **self.buffers}, x, t, self.way)
-        self.outputs = {k: v for (kind, k), v in values.items() if kind == "module"}
-        for name in self.buffers:
-            self.buffers[name] = values["buffer", name]
-        return values
-
-    def predict(self, x):
-        t = self.network.draw(np.random.default_rng(0), len(x))[1]  # it does not depend on it
-        return self.values(x, t)["output", ""]
-
-    def loss(self, x, t):
-        return float(self.values(x, t)["loss", ""])
-
-    def gradient(self, x, t):
-        values = self.values(x, t)
-        return {k: self._turn(k, values["gradient", k]) for k in self.params}
-
-
-def judged(network, candidate=None, dtype=np.float64, **options):
-    problem = drawn(network, np.random.default_rng(5), 7, dtype)
-    net = ByHand(candidate or network, problem, dtype, options.pop("turned", ()))
-    module = network.module()
-    with torch.no_grad():
-        for name, buffer in module.named_buffers():
-            if name in problem.params:
-                buffer.copy_(torch.from_numpy(problem.params[name]))
-    return check_network(net, problem.x, problem.t, reference=module, loss=network.loss, **options)
+from ported import is_placed, judged
 
 
 @pytest.mark.parametrize("name", by_hand.NAMES)
@@ -71,14 +25,13 @@ def test_right_networks_are_same_in_float32(name):
 
 
 @pytest.mark.parametrize("name", by_hand.NAMES)
-def test_mistakes_are_different(name):
-    mistakes = [m for m in MISTAKES if m.network == name and m.kind == "gradient"][:1]
-    assert mistakes
-    for mistake in mistakes:
+def test_mistakes_are_different_and_placed(name):
+    mistakes = [m for m in MISTAKES if m.network == name]
+    for kind in ("gradient", "module"):
+        mistake = next((m for m in mistakes if m.kind == kind), mistakes[0])
         report = judged(by_hand.load(name), mistake.planted())
         assert report.verdict == "DIFFERENT", (mistake.name, report.text())
-        first = report.first_divergence
-        assert mistake.is_at(first.probe, first.name), (mistake.name, first)
+        assert is_placed(mistake, report), (mistake.name, report.text())
 
 
 class Port:
@@ -261,15 +214,6 @@ def test_a_frozen_parameter_is_not_judged():
     report = check_network(Port(), *batch(), reference=frozen)
     assert report.verdict == "SAME"
     assert "gradient 0.weight on your batch of 7: it is frozen" in " ".join(report.text().split())
-
-
-def test_forward_mistakes_are_different_where_names_are_equal():
-    for mistake in [m for m in MISTAKES if m.network in ("mlp", "lenet") and m.kind == "module"][
-        :4
-    ]:
-        report = judged(by_hand.load(mistake.network), mistake.planted())
-        assert report.verdict == "DIFFERENT", (mistake.name, report.text())
-        assert report.place[:2] == ("forward", mistake.place)
 
 
 def test_targets_of_any_integer_type_are_taken():
