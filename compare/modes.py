@@ -90,12 +90,21 @@ class Modes:
         """Return the attributes, or the methods train and eval, that set the mode."""
         found: list[tuple[Any, str]] = []
         for owner in (self.net, *self.layers):
-            if all(callable(getattr(owner, name, None)) for name in ("train", "eval")):
+            if all(_sets_mode(getattr(owner, name, None)) for name in ("train", "eval")):
                 found += [(owner, "train"), (owner, "eval")]
             found += [
                 (owner, name) for name in FLAGS if isinstance(own_attributes(owner).get(name), bool)
             ]
         return found
+
+
+def _sets_mode(method: Any) -> bool:
+    """Return whether it can be called without arguments, and takes a mode at most: no training."""
+    try:
+        parameters = list(inspect.signature(method).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    return not parameters or (len(parameters) == 1 and isinstance(parameters[0].default, bool))
 
 
 def flag_of(function: Any) -> str:

@@ -61,6 +61,35 @@ def test_the_first_layer_that_is_wrong_is_named():
     assert report.place == ("forward", "1", "0")
 
 
+class Misnamed(Net):
+    """Shows what comes after the activation under the name of the linear layer."""
+
+    def loss(self, x, t, train_flg=False):
+        self.outputs = {"0": self.layers["Activation1"].forward(self.layers["Affine1"].forward(x))}
+        return super().loss(x, t, train_flg)
+
+
+def test_what_is_shown_under_another_name_is_no_mistake():
+    net = Misnamed(use_batchnorm=False, use_dropout=False)
+    report = check_network(net, *batch(), reference=reference(batchnorm=False))
+    assert report.verdict == "SAME", report.text()
+
+
+class Trainer(Net):
+    def train(self, epochs=10):
+        self.params["W1"] += 1
+
+    def eval(self):
+        raise AssertionError
+
+
+def test_a_method_that_trains_is_no_switch():
+    net = Trainer(use_dropout=False)
+    before = net.params["W1"].copy()
+    assert check_network(net, *batch(), reference=reference()).verdict == "SAME"
+    assert (net.params["W1"] == before).all()
+
+
 class Drifting(Unbiased):
     def forward(self, x, train_flg=True):
         y = super().forward(x, train_flg)

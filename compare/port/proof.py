@@ -49,6 +49,10 @@ def proved(judge: Judge, every: list[Batch], ways: Ways, names: Names) -> str:
             is_proved = _agrees(judge, e, Quantity("loss"), loss) or bool(
                 fitting_losses(judge, batch, shown)
             )
+        if is_proved:  # what is not what it is called is none of the module's, and no mistake
+            inside = judge.matched.inside
+            agree = {q.name for q, ok in zip(forward, agreeing, strict=True) if ok}
+            judge.matched.inside = {k: p for k, p in inside.items() if p.name in agree}
         leading = math.inf if is_proved else (*agreeing, False).index(False)
         if leading > most:
             best, most = judge.matched, leading
