@@ -1,5 +1,7 @@
 """How people write what is judged against a module, and what is passed that cannot be judged."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -109,6 +111,7 @@ def test_each_way_is_same_right_and_different_wrong(kind):
     report = judged(Wrong())
     assert report.verdict == "DIFFERENT"
     assert report.place == ("backward", "0", "2.weight")
+    assert json.loads(report.to_json())["place"]["module"] == "0"
 
 
 class Book(Port):

@@ -10,7 +10,8 @@ from torch import nn
 
 from compare.judgement import judge_fact, overall
 from compare.port.arrays import as_numpy, is_array
-from compare.port.judged import Judge, Matched, Response
+from compare.port.judged import Judge, Response
+from compare.port.matched import Matched
 from compare.port.names import Names, ways_to_match
 from compare.port.network import PortedNetwork
 from compare.port.places import buffers_of

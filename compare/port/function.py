@@ -1,6 +1,5 @@
 """Judges a function of arrays against one of tensors: its value, and its backward pass."""
 
-import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,14 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from compare.containment import contained
-from compare.judgement import Judgement, Verdict, judge_fact, judge_tensor
+from compare.judgement import Judgement, Verdict, judge_fact
 from compare.port.arrays import arrays_of, as_numpy, is_array
 from compare.port.function_call import Call, Inputs
+from compare.port.function_judged import of_grads, of_outputs, verdict_on
 from compare.port.function_report import FunctionReport
 from compare.port.judged import doubts
 from compare.port.reference import Reference, as_tensor, evaluated
-from compare.port.rule import ByModule
-from compare.reference.evaluate import Evaluation, Quantity, evaluate
+from compare.reference.evaluate import evaluate
 from compare.reference.formats import FORMATS, Format
 from compare.threads import one_thread_each
 from compare.user_frame import CandidateError
@@ -84,7 +83,7 @@ def check_function(
                     raise
                 refused.append(f"{batch.name}: {error}")
     return FunctionReport(
-        getattr(f, "__qualname__", type(f).__name__), (), form.name, "", (), _verdict(judgements),
+        getattr(f, "__qualname__", type(f).__name__), (), form.name, "", (), verdict_on(judgements),
         tuple(judgements), (), tuple(refused), seed, module=_called(reference),
         not_exercised=() if backward else ("the backward pass: none was passed",),
     )  # fmt: skip  # what, verdict, how
@@ -171,7 +170,7 @@ def _judged(
         if is_first:
             raise ValueError(f"the first plain call fails: {error}") from error
         return [judge_fact("forward", "call", batch.name, False, f"is refused: {error}")]
-    found = [*_of_outputs(outputs, e, form, batch.name), *_of_grads(grads, e, form, batch, f)]
+    found = [*of_outputs(outputs, e, form, batch.name), *of_grads(grads, e, form, batch, f)]
     if doubt := next(doubts(e), ""):
         found = [replace(j, verdict=Verdict.INCONCLUSIVE, detail=doubt) if j.fails else j
                  for j in found]  # fmt: skip  # a condition
@@ -179,55 +178,5 @@ def _judged(
     return found
 
 
-def _of_outputs(
-    outputs: list[Array], e: Evaluation, form: Format, where: str
-) -> Iterator[Judgement]:
-    expected = [value for q, value in e.values.items() if q.kind == "output"]
-    for i, (actual, value) in enumerate(zip(outputs, expected, strict=True)):
-        name = "output" if len(expected) == 1 else f"output[{i}]"
-        rule = ByModule(value, form.u)
-        yield judge_tensor("forward", name, where, actual, value.v.double().numpy(), rule)
-
-
-def _of_grads(
-    grads: list[Array | None], e: Evaluation, form: Format, batch: Inputs, f: Callable[..., Any]
-) -> Iterator[Judgement]:
-    names = _names(f, batch.given)
-    floating = [i for i, a in enumerate(arrays_of(batch.given)) if a.dtype.kind == "f"]
-    for place, grad in zip(floating, grads, strict=False):
-        if grad is None:
-            continue
-        q, name = Quantity("input", str(place)), names[place]
-        if q in e.values:
-            rule, expected = ByModule(e.values[q], form.u), e.values[q].v.double().numpy()
-            yield judge_tensor("gradient", name, batch.name, grad, expected, rule)
-        elif not grad.any():
-            yield Judgement("gradient", name, batch.name, Verdict.SAME)
-        else:
-            detail = "the reference's output does not depend on it"
-            yield Judgement("gradient", name, batch.name, Verdict.INCONCLUSIVE, detail=detail)
-
-
-def _names(f: Callable[..., Any], given: tuple[Any, ...]) -> list[str]:
-    """Return what the arrays among the inputs are called in the function."""
-    try:
-        called = list(inspect.signature(f).parameters)
-    except (TypeError, ValueError):
-        called = []
-    called += [f"input {i}" for i in range(len(called), len(given))]
-    return [name for name, value in zip(called, given, strict=False) if is_array(value)]
-
-
 def _shapes(given: tuple[Any, ...]) -> str:
     return ", ".join(str(a.shape) for a in arrays_of(given))
-
-
-def _verdict(judgements: list[Judgement]) -> Verdict:
-    """Return the worst; SAME needs a value in which a mistake would have been seen."""
-    failing = [j.verdict for j in judgements if j.fails]
-    for verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE):
-        if verdict in failing:
-            return verdict
-    seen = {(j.probe, j.name) for j in judgements if j.verdict is Verdict.SAME and j.has_power}
-    wanted = {(j.probe, j.name) for j in judgements if j.verdict is Verdict.INCONCLUSIVE}
-    return Verdict.SAME if seen and wanted <= seen else Verdict.INCONCLUSIVE

@@ -1,7 +1,7 @@
 """One batch: what the network shows of it, what the module computes, and how far both are apart."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from compare.judgement import Judgement, Verdict, judge_fact, judge_tensor
 from compare.port.conventions import Convention, Definition
-from compare.port.names import Matching, Pair
-from compare.port.network import PortedNetwork, Shown
+from compare.port.matched import Matched
+from compare.port.network import PortedNetwork
 from compare.port.places import OUTPUTS, made_of_output
 from compare.port.reference import Reference
 from compare.port.rule import ByModule
+from compare.port.shown import Shown
 from compare.port.stimuli import Batch
 from compare.reference.evaluate import Evaluation, Quantity
 from compare.user_frame import CandidateError
@@ -28,32 +29,6 @@ PROBES = {
 TRIES = 3
 """How often samples on an edge are left out: others may come to lie on one, where samples depend on
 each other."""
-
-
-@dataclass
-class Matched:
-    """What of a network is what of the module.
-
-    Attributes
-    ----------
-    params : tuple of Pair
-        Parameters.
-    inside : dict of Pair
-        Outputs of layers, by the network's names.
-    output : str
-        What predict returns: '' what the module does, one of OUTPUTS, or 'other'.
-    """
-
-    params: Matching
-    inside: dict[str, Pair] = field(default_factory=dict)
-    output: str = ""
-
-    @property
-    def texts(self) -> list[str]:
-        """Return what lies otherwise, or is called otherwise, in both."""
-        pairs = (*self.params, *self.inside.values())
-        texts = [pair.text for pair in pairs if not pair.is_plain]
-        return [*texts, f"predict = {self.output} of the output"] if self.output else texts
 
 
 @dataclass(frozen=True)
@@ -173,20 +148,8 @@ class Judge:
 
     def actual(self, shown: Shown) -> dict[Quantity, Array]:
         """Return what is shown, by the module's names."""
-        matched, found = self.matched, dict[Quantity, Array]()
-        for key, pair in matched.inside.items():
-            if key in shown.inside:
-                found[Quantity("module", pair.name)] = _turned(pair, shown.inside[key])
-        if not self.network.gradient_first:
-            if shown.output is not None and matched.output != "other":
-                found[Quantity("output", matched.output)] = shown.output
-            found[Quantity("loss")] = np.asarray(shown.loss)
-        for pair in matched.params:
-            found[Quantity("gradient", pair.name)] = _turned(pair, shown.grads[pair.key])
-        for key, name in self.reference.buffers.items():
-            if key in shown.buffers:
-                found[Quantity("buffer", name)] = shown.buffers[key]
-        return found
+        alone = self.network.gradient_first
+        return self.matched.actual(shown, self.reference.buffers, is_gradient_alone=alone)
 
     def _judgement(self, q: Quantity, value: Array, e: Evaluation, batch: Batch) -> Judgement:
         name = q.name or q.kind
@@ -213,15 +176,6 @@ def _in_order(actual: Mapping[Quantity, Array], e: Evaluation) -> Iterator[tuple
     order.sort(key=lambda q: ("module", "output", "loss", "gradient", "buffer").index(q.kind))
     for q in (*order, *(q for q in actual if q not in e.values)):
         yield q, actual[q]
-
-
-def _turned(pair: Pair, value: Array) -> Array:
-    """Return a value as the module has it; as it is where its shape is another."""
-    return pair.as_module(value) if _can_turn(pair, value) else value
-
-
-def _can_turn(pair: Pair, value: Array) -> bool:
-    return value.ndim == len(pair.axes) and value.size == int(np.prod(pair.shape))
 
 
 def doubts(e: Evaluation) -> Iterator[str]:

@@ -1,47 +1,19 @@
 """Somebody's network of any architecture, called on copies, and all that it shows of itself."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compare.candidate import number, quietly
-from compare.modes import RUNNING, Modes, flag_of, layers_of, own_attributes
+from compare.modes import Modes, flag_of, own_attributes
+from compare.port.shown import Shown, arrays_in, listening, named_layers, numbers, slots_of
 from compare.port.stimuli import Batch
 from compare.reference.formats import FORMATS
 from compare.user_frame import CandidateError, calling
 
 Array = NDArray[Any]
-
-
-@dataclass
-class Shown:
-    """What a network shows of one batch, by its own names.
-
-    Attributes
-    ----------
-    output : ndarray or None
-        What predict returns.
-    loss : float
-        Of the batch.
-    grads, buffers, inside : dict of ndarray
-        Gradients; buffers after the gradient; outputs of layers in the order of their calls.
-    masks : list of ndarray
-        What each dropout kept while the loss was computed.
-    other_masks : list of ndarray
-        And while the gradient was.
-    """
-
-    output: Array | None
-    loss: float
-    grads: dict[str, Array]
-    buffers: dict[str, Array]
-    inside: dict[str, Array] = field(default_factory=dict)
-    masks: list[Array] = field(default_factory=list)
-    other_masks: list[Array] = field(default_factory=list)
 
 
 class PortedNetwork:
@@ -74,7 +46,7 @@ class PortedNetwork:
         self.net, self.params, self.training = net, net.params, training
         self.form = FORMATS[_dtype(self.params)]
         self._modes = Modes(net)
-        self._slots = _slots(net)
+        self._slots = slots_of(net)
         self.gradient_first = False
         self.spoiled: dict[str, None] = {}
 
@@ -113,10 +85,10 @@ class PortedNetwork:
             return Shown(None, 0.0, grads, buffers, {}, [], masks)
         output, inside = None, dict[str, Array]()
         if callable(getattr(self.net, "predict", None)):
-            output = _numbers(self._call("predict", batch, batch.x))
-        with self._listening(inside):
+            output = numbers(self._call("predict", batch, batch.x))
+        with listening(self.net, inside):
             loss = number(self._call("loss", batch, batch.x, batch.t))
-        inside |= _arrays(getattr(self.net, "outputs", None))
+        inside |= arrays_in(getattr(self.net, "outputs", None))
         masks = self._masks()
         grads = self._gradient(batch)
         return Shown(output, loss, grads, self._buffers(), inside, masks, self._masks())
@@ -126,7 +98,7 @@ class PortedNetwork:
         self.write(batch.params)
         before, self.training = self.training, training
         try:
-            return _numbers(self._call("predict", batch, batch.x))
+            return numbers(self._call("predict", batch, batch.x))
         finally:
             self.training = before
 
@@ -138,7 +110,7 @@ class PortedNetwork:
     def owners(self, keys: Mapping[str, str]) -> dict[str, set[str]]:
         """Return for each layer what `keys` says of the arrays of params that it holds."""
         found = {}
-        for name, layer in _named_layers(self.net).items():
+        for name, layer in named_layers(self.net).items():
             held = [v for v in own_attributes(layer).values() if isinstance(v, np.ndarray)]
             found[name] = {
                 module for key, module in keys.items()
@@ -178,89 +150,6 @@ class PortedNetwork:
         if isinstance(shown, list | tuple):
             return [np.array(mask) != 0 for mask in shown]
         return [np.array(d.mask) != 0 for d in self._modes.dropouts if hasattr(d, "mask")]
-
-    @contextmanager
-    def _listening(self, heard: dict[str, Array]) -> Iterator[None]:
-        """Keep what the forward passes of layers return."""
-        wrapped = []
-        for name, layer in _named_layers(self.net).items():
-            if callable(getattr(layer, "forward", None)) and "forward" not in vars(layer):
-                layer.forward = _heard(layer.forward, name, heard)
-                wrapped.append(layer)
-        try:
-            yield
-        finally:
-            for layer in wrapped:
-                del layer.forward
-
-
-@dataclass(frozen=True)
-class Slot:
-    """Where a network keeps a buffer: a key of a dict, or an attribute of a layer."""
-
-    owner: Any
-    key: str
-
-    def read(self) -> Any:
-        """Return what is kept."""
-        is_dict = isinstance(self.owner, Mapping)
-        return self.owner[self.key] if is_dict else getattr(self.owner, self.key)
-
-    def write(self, value: Any) -> None:
-        """Keep `value`: in the array that is there, where there is one."""
-        there = self.read()
-        if isinstance(there, np.ndarray) and value is not None and there.shape == value.shape:
-            there[...] = value
-        elif isinstance(self.owner, Mapping):
-            self.owner[self.key] = value  # type: ignore[index]  # a dict
-        else:
-            setattr(self.owner, self.key, value)
-
-
-def _slots(net: Any) -> dict[str, Slot]:
-    shown = getattr(net, "buffers", None)
-    if isinstance(shown, Mapping):
-        return {str(key): Slot(shown, key) for key in shown}
-    return {
-        f"{name}.{key}": Slot(layer, key)
-        for name, layer in _named_layers(net).items()
-        for key in RUNNING
-        if hasattr(layer, key)
-    }
-
-
-def _named_layers(net: Any) -> dict[str, Any]:
-    layers = getattr(net, "layers", None)
-    if isinstance(layers, Mapping):
-        return {str(k): v for k, v in layers.items() if hasattr(v, "__dict__")}
-    return {f"layers[{i}]": layer for i, layer in enumerate(layers_of(net))}
-
-
-def _heard(forward: Callable[..., Any], name: str, heard: dict[str, Array]) -> Callable[..., Any]:
-    def listen(*args: Any, **options: Any) -> Any:
-        returned = forward(*args, **options)
-        calls = sum(key.split("[call")[0] == name for key in heard)
-        heard.update(_arrays({f"{name}[call {calls}]" if calls else name: returned}))
-        return returned
-
-    return listen
-
-
-def _arrays(shown: Any) -> dict[str, Array]:
-    """Return copies of what of a dict is arrays of numbers."""
-    if not isinstance(shown, Mapping):
-        return {}
-    found = {str(key): _numbers(value) for key, value in shown.items()}
-    return {key: value for key, value in found.items() if value is not None}
-
-
-def _numbers(value: Any) -> Array | None:
-    """Return a copy, wide; None where it is no array of floating-point numbers."""
-    try:
-        array = np.asarray(value)
-    except ValueError:  # a ragged list
-        return None
-    return array.astype(np.float64) if array.dtype.kind == "f" else None
 
 
 def _dtype(params: Any) -> str:

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from compare.port.names import Names, Pair, orders
+from compare.port.axes import orders
+from compare.port.names import Names, Pair
 from compare.reference.evaluate import Quantity
 
 Array = NDArray[Any]

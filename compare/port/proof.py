@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.judgement import Verdict, judge_tensor
-from compare.port.conventions import Definition, layers
-from compare.port.judged import Judge, Matched
+from compare.port.conventions import Definition
+from compare.port.judged import Judge
+from compare.port.matched import Matched
 from compare.port.names import Matching, Names, Ways
-from compare.port.network import Shown
+from compare.port.normalizations import normalizations
 from compare.port.places import OUTPUTS, inside_of, made_of_output
 from compare.port.recognised import fitting_losses
 from compare.port.rule import ByModule
+from compare.port.shown import Shown
 from compare.port.stimuli import Batch
 from compare.reference.evaluate import Evaluation, Quantity
 from compare.user_frame import CandidateError
@@ -64,7 +66,7 @@ def proved(judge: Judge, every: list[Batch], ways: Ways, names: Names) -> str:
             way = best.params
             found = found or tried((*way[:i], pair, *way[i + 1 :]))
     if not found and not ways.is_certain:  # the module's normalizations may be another's
-        found = any(tried(way, one) for one in layers() for way in ways.matchings)
+        found = any(tried(way, one) for one in normalizations() for way in ways.matchings)
     judge.matched = best
     if found:
         return "proved by the forward pass"

@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from compare.judgement import Judgement, Verdict
-from compare.port.conventions import Convention, Definition, Substituting, layers, losses
+from compare.port.conventions import Convention, Definition, Substituting
 from compare.port.judged import Judge, Response
-from compare.port.network import Shown
+from compare.port.losses import losses
+from compare.port.normalizations import normalizations
 from compare.port.rule import ByModule
+from compare.port.shown import Shown
 from compare.port.stimuli import Batch
 from compare.reference.evaluate import Evaluated, Quantity, of_loss
 
@@ -24,7 +26,7 @@ def recognised(judge: Judge, responses: list[Response]) -> list[Judgement]:
     alone is a mistake, else.
     """
     judgements = [j for r in responses for j in judge.judge(r)]
-    for definition in layers():
+    for definition in normalizations():
         if not any(j.fails and j.probe in ("forward", "state", "loss") for j in judgements):
             break
         before = judge.convention

@@ -1,10 +1,11 @@
 """What is said of a network that was judged against a torch module."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple
 
+from compare.environment import environment
 from compare.judgement import Judgement, Verdict
-from compare.report import Report
+from compare.report import SCHEMA, Report, strict_json
 from compare.shown import CELL, cut
 from compare.wording import agreement_text, divergence_text, paragraph, table
 
@@ -54,6 +55,13 @@ class ModuleReport(Report):
     def agreement(self) -> str:
         """Of what is right, how far, and what would have been seen."""
         return agreement_text(self.judgements)
+
+    def to_json(self) -> str:
+        """Return the report as strict JSON, with the place of the first divergence."""
+        place = None if self.place is None else self.place._asdict()
+        return strict_json(
+            {"schema": SCHEMA, **asdict(self), "place": place, "environment": environment()}
+        )
 
     def text(self, *, strict: bool = False, verbose: bool = False, lang: str | None = None) -> str:  # type: ignore[override]  # names its options
         """Return the report in words; with `strict`, conventions are refused."""

@@ -1,0 +1,48 @@
+"""Other documented definitions of normalizations: of the variance, and what is added to it."""
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from compare.conventions import VARIANCE_EPSILONS, short
+from compare.port.conventions import Definition, Replacement
+
+
+def normalizations() -> list[Definition]:
+    """Return other definitions of normalizations: what is added to a variance, and its count."""
+    biased = Definition(
+        "the running variance is that of B samples, as in the book; torch's of B - 1",
+        {F.batch_norm: _biased},
+    )
+    return [biased] + [
+        Definition(
+            f"the normalization adds {short(epsilon)} to the variance; the module's eps differs",
+            dict.fromkeys((F.batch_norm, F.layer_norm, F.group_norm), _with_eps(epsilon)),
+        )
+        for epsilon in (*VARIANCE_EPSILONS, 1e-5)
+    ]
+
+
+def _with_eps(epsilon: float) -> Replacement:
+    def normalize(func: Any, *args: Any, **options: Any) -> Any:
+        if "eps" in options:
+            return func(*args, **{**options, "eps": epsilon})
+        return func(*args[:-1], epsilon, **options)  # it comes last in all of them
+
+    return normalize
+
+
+def _biased(
+    func: Any, input: Tensor, mean: Tensor | None, var: Tensor | None, weight: Any = None,
+    bias: Any = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+) -> Any:  # fmt: skip  # F.batch_norm's
+    """Compute batch_norm, and let the running variance move by the variance of B, not B - 1."""
+    if not training or mean is None or var is None:
+        return func(input, mean, var, weight, bias, training, momentum, eps)
+    moved, count = (mean.clone(), var.clone()), input.numel() // input.shape[1]
+    output = func(input, *moved, weight, bias, training, momentum, eps)
+    mean.copy_(moved[0])
+    kept = (1 - momentum) * var
+    var.copy_(kept + (moved[1] - kept) * ((count - 1) / count))
+    return output
