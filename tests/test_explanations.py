@@ -22,6 +22,7 @@ from compare.rules import Derived
 from compare.stimuli import Stimuli, evaluated
 from compare.torch_network import Reference
 from explained import Net, ReluNet, SigmoidNet
+from sampled import one_in
 from scratch import MultiLayerNet
 
 
@@ -118,7 +119,9 @@ def test_three_explanations_that_fit_equally_are_said_and_the_others_counted():
     [(ReluNet, "dout * (x > 0)", "5.5.1"), (SigmoidNet, "dout * (1 - out) * out", "5.5.2"),
      (Net, "dout * (1 - out ** 2)", "")],
 )  # fmt: skip  # a network, what is right in it
-@pytest.mark.parametrize("wrong", ["out", "out**2", "1 + out**2", "(1 - out) ** 2", "1 - out"])
+@pytest.mark.parametrize(
+    "wrong", one_in(2, ["out", "out**2", "1 + out**2", "(1 - out) ** 2", "1 - out"])
+)
 def test_the_line_to_write_is_that_of_the_activation(net, line, section, wrong):
     made = type("Wrong", (net,), {"slope": lambda self, u, out: eval(wrong, {"out": out})})
     cause = check_network(made()).diagnosis.causes[0]
@@ -356,7 +359,7 @@ class Norm(book.BatchNormalization):
         self.momentum = 1 - self.share
 
 
-@pytest.mark.parametrize("share", [0.03, 0.25, 1 / 3, 0.987])
+@pytest.mark.parametrize("share", one_in(2, [0.03, 0.25, 1 / 3, 0.987]))
 def test_running_statistics_may_take_any_share_of_a_batch(share):
     kind = type("Kind", (Norm,), {"share": share})
     report = check_network(extended(normalization=kind)(use_dropout=False))

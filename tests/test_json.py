@@ -5,6 +5,7 @@ import json
 import pytest
 
 from compare import cli
+from sampled import one_in
 from test_check_command import OPTIMIZER, RIGHT, write
 
 BACK = "        dy = softmax"
@@ -22,7 +23,7 @@ CASES = {
 }  # fmt: skip  # a file, options, the exit status
 
 
-@pytest.mark.parametrize("to", ["file", "stdout"])
+@pytest.mark.parametrize("to", one_in(2, ["file", "stdout"]))
 @pytest.mark.parametrize(("text", "options", "status"), CASES.values(), ids=CASES)
 def test_json_is_written_in_every_case(capsys, tmp_path, text, options, status, to):
     kept = tmp_path / "kept.json"

@@ -27,6 +27,7 @@ from compare.options import parse_options
 from compare.run import experiment, run_experiment
 from compare.run_report import collect
 from compare.threads import one_thread_each
+from sampled import one_in
 from scratch import smooth_curve
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +52,9 @@ def report():
 @pytest.mark.parametrize(
     "dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)]
 )  # in float32, test_run_extend.py has one with a state and one without
-@pytest.mark.parametrize("optimizer", ["momentum", "nesterov", "adagrad", "rmsprop", "adam"])
+@pytest.mark.parametrize(
+    "optimizer", one_in(2, ["momentum", "nesterov", "adagrad", "rmsprop", "adam"])
+)
 def test_run_with_another_optimizer_is_judged_with_its_state(tmp_path, capsys, optimizer, dtype):
     options = ["--optimizer", optimizer, "--weight-decay", "0.001", "--dtype", dtype, *ONE]
     assert main([*QUICK, *options, "--judge", "every", "--out", str(tmp_path)]) == 0
