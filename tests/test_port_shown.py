@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from book_extended import BatchNormalization, Inverted, MultiLayerNetExtend, Tanh
+from book_extended import BatchNormalization, Dropout, Inverted, MultiLayerNetExtend, Tanh
 from compare import check_network
 
 
@@ -128,6 +128,15 @@ def test_the_books_running_variance_and_another_epsilon_are_conventions():
     assert len(report.conventions) == 2
     assert report.exit_code(strict=True) == 1
     assert report.exit_code() == 0
+
+
+def test_the_books_dropout_is_a_convention():
+    net = with_parts(dropout=Dropout)()
+    report = check_network(net, *batch(), reference=reference(dropout=0.3))
+    assert report.verdict == "SAME", report.text()
+    assert report.conventions == (
+        "dropout scales by 1 - p afterwards, as in the book; torch's in training",
+    )
 
 
 def test_masks_of_dropout_are_handed_over():

@@ -199,6 +199,57 @@ def test_an_argument_that_is_changed_is_seen():
     assert (report.verdict, report.first_divergence.probe) == ("DIFFERENT", "purity")
 
 
+class Updating(Port):
+    def gradient(self, x, t):
+        grads = super().gradient(x, t)
+        self.params["W1"] -= 0.1 * grads["W1"]
+        return grads
+
+
+class Copied(Port):
+    """Holds copies, so that what is trained is not what it computes with."""
+
+    def __init__(self):
+        super().__init__()
+        self.own = {k: v.copy() for k, v in self.params.items()}
+
+    def logits(self, x):
+        P = self.own
+        self.a = np.tanh(x @ P["W1"] + P["b1"])
+        return self.a @ P["W2"] + P["b2"]
+
+    predict = logits
+
+
+class Shared(Port):
+    def gradient(self, x, t):
+        grads = super().gradient(x, t)
+        self.params["b2"][...], grads["b2"] = grads["b2"], self.params["b2"]
+        return grads
+
+
+@pytest.mark.parametrize(
+    ("kind", "probe", "says"),
+    [
+        (Updating, "purity", "gradient changed params['W1']"),
+        (Copied, "aliasing", "no change of them reaches the loss"),
+        (Shared, "aliasing", "is the array of b2 itself"),
+    ],
+)
+def test_what_is_one_array_or_two_is_seen(kind, probe, says):
+    report = judged(kind())
+    assert (report.verdict, report.first_divergence.probe) == ("DIFFERENT", probe), report.text()
+    assert says in report.first_divergence.detail
+
+
+def test_predict_that_is_not_judged_is_said():
+    assert "predict: it returns no array" in " ".join(judged(Answers()).not_judged)
+    shaped = type("Shaped", (Port,), {"predict": lambda self, x: self.logits(x)[:, :1]})
+    assert judged(shaped()).not_judged == (
+        "predict: it returns shape (7, 1), and the module (7, 3)",
+    )
+
+
 class Images:
     """A convolution as a product with its patches, W as (C h w, F) or (h, w, C, F)."""
 
@@ -273,6 +324,11 @@ def hooked():
         ({"reference": hooked()}, "the reference raises on x (7, 6), t (7,): RuntimeError: no way"),
         ({"loss": lambda y, t: y}, "the loss: shape (7, 3), where a tensor of one number is due"),
         ({"loss": lambda y, t: 3.0}, "the loss: float, where a tensor of one number is due"),
+        ({"loss": nn.MSELoss}, "loss is the class MSELoss; pass an instance, MSELoss()"),
+        ({"loss": "mse"}, "loss is str; expected a callable"),
+        ({"names": ["W1"]}, "names is list; expected a dict"),
+        ({"reference": nn.Linear}, "reference is the class Linear; pass an instance, Linear()"),
+        ({"reference": nn.Sequential(nn.LazyLinear(3))}, "has no shape yet: call the module once"),
         ({"loss": F.mse_loss}, "the reference raises"),
         ({"names": {"W1": "2.weight"}}, "W1 has shape (6, 8); the module's 2.weight has (3, 8)"),
     ],

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
 from compare.judgement import judge_fact, overall
+from compare.port.aliasing import shared_arrays
 from compare.port.arrays import as_numpy, is_array
 from compare.port.judged import Judge, Response
 from compare.port.matched import Matched
@@ -21,6 +23,7 @@ from compare.port.reference import Reference
 from compare.port.repeated import asked_again, in_other_mode
 from compare.port.report import ModuleReport
 from compare.port.stimuli import Batch, batches
+from compare.reference.evaluate import Quantity
 from compare.threads import one_thread_each
 
 Array = NDArray[Any]
@@ -32,8 +35,7 @@ def check_against(
     seed: int, *, stimuli: bool,
 ) -> ModuleReport:  # fmt: skip  # both, how
     """Judge `net` against `module`; see `compare.check.check_network`."""
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"reference is {type(module).__name__}; expected a torch.nn.Module")
+    _see(module, loss, names)
     if x is None or t is None:
         raise ValueError("a reference needs x and t: only you know what the module takes")
     network = PortedNetwork(net, training=module.training)
@@ -43,17 +45,19 @@ def check_against(
     judge = Judge(network, reference, Matched(ways.matchings[0]))
     yours = _yours(judge, own, own_buffers, x, t, names or {})
     try:
-        with one_thread_each():
+        with one_thread_each(), torch.inference_mode(mode=False), torch.enable_grad():
             every = [*batches(yours, np.random.default_rng(seed), is_varied=stimuli)]
-            how = proved(judge, every, ways, names or {})
+            how, facts = proved(judge, every, ways, names or {})
+            facts += shared_arrays(network, network.returned)
             responses, refused = _responses(judge, every)
             judgements = recognised(judge, responses)
             more, remarks = asked_again(judge, responses[0], responses[-1])
             modes, not_exercised = in_other_mode(judge, every[1])
     finally:
         network.restore(own, own_buffers)
+    refused += _of_predict(judge, responses[0])
     remarks += [f"the reference warns: {text[:200]}" for text in reference.warned]
-    judgements += [*more, *modes, *(
+    judgements = [*facts, *judgements, *more, *modes, *(
         judge_fact("purity", "arguments", "all batches", False, text) for text in network.spoiled
     )]  # fmt: skip  # what was found, in order
     return ModuleReport(
@@ -62,6 +66,34 @@ def check_against(
         not_exercised=tuple(not_exercised), module=type(module).__name__,
         matched=(*judge.matched.texts, how),
     )  # fmt: skip  # what, verdict, how
+
+
+def _of_predict(judge: Judge, first: Response) -> list[str]:
+    """Return why predict is not judged, where it is there and is not."""
+    e, shown = first.evaluation, first.shown
+    if e is None or shown is None or not judge.network.has_predict:
+        return []
+    if shown.output is None:
+        return ["predict: it returns no array of floating-point numbers"]
+    if judge.matched.output == "other":
+        expected = e.values.get(Quantity("output"))
+        wanted = "several arrays" if expected is None else str(tuple(expected.v.shape))
+        return [f"predict: it returns shape {shown.output.shape}, and the module {wanted}"]
+    return []
+
+
+def _see(module: Any, loss: Any, names: Any) -> None:
+    """Raise TypeError where something is passed that is of another kind."""
+    for what, value in (("reference", module), ("loss", loss)):
+        if isinstance(value, type):
+            name = value.__name__
+            raise TypeError(f"{what} is the class {name}; pass an instance, {name}()")
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"reference is {type(module).__name__}; expected a torch.nn.Module")
+    if loss is not None and not callable(loss):
+        raise TypeError(f"loss is {type(loss).__name__}; expected a callable of (output, t)")
+    if names is not None and not isinstance(names, Mapping):
+        raise TypeError(f"names is {type(names).__name__}; expected a dict, {{'W1': 'fc1.weight'}}")
 
 
 def _yours(
@@ -87,7 +119,10 @@ def _yours(
 
 def _numbers(name: str, value: Any, dtype: Any) -> Array:
     """Return numbers in the network's dtype, ids as they are."""
-    array = as_numpy(value) if is_array(value) else np.array(value)
+    try:
+        array = as_numpy(value) if is_array(value) else np.array(value)
+    except ValueError as error:  # a ragged list
+        raise ValueError(f"{name} is no array: {error}") from error
     if array.dtype.kind == "f":
         array = array.astype(dtype)
     elif array.dtype.kind not in "iub":

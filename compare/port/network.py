@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from compare.candidate import number, quietly
 from compare.modes import Modes, flag_of, own_attributes
+from compare.port.arrays import as_numpy, is_array, is_number
 from compare.port.shown import Shown, arrays_in, listening, named_layers, numbers, slots_of
 from compare.port.stimuli import Batch
 from compare.reference.formats import FORMATS
@@ -37,6 +38,8 @@ class PortedNetwork:
     """
 
     def __init__(self, net: Any, *, training: bool) -> None:
+        if isinstance(net, type):
+            raise TypeError(f"net is the class {net.__name__}; pass an instance, {net.__name__}()")
         for attribute in ("params", "gradient", "loss"):
             if not hasattr(net, attribute):
                 raise TypeError(
@@ -49,6 +52,7 @@ class PortedNetwork:
         self._slots = slots_of(net)
         self.gradient_first = False
         self.spoiled: dict[str, None] = {}
+        self.returned: dict[str, Any] = {}
 
     @property
     def name(self) -> str:
@@ -84,7 +88,7 @@ class PortedNetwork:
             buffers = self._buffers()
             return Shown(None, 0.0, grads, buffers, {}, [], masks)
         output, inside = None, dict[str, Array]()
-        if callable(getattr(self.net, "predict", None)):
+        if self.has_predict:
             output = numbers(self._call("predict", batch, batch.x))
         with listening(self.net, inside):
             loss = number(self._call("loss", batch, batch.x, batch.t))
@@ -103,9 +107,14 @@ class PortedNetwork:
             self.training = before
 
     @property
+    def has_predict(self) -> bool:
+        """Whether there is predict(x)."""
+        return callable(getattr(self.net, "predict", None))
+
+    @property
     def can_switch(self) -> bool:
         """Whether predict can be asked in either mode."""
-        return callable(getattr(self.net, "predict", None)) and self._modes.has_modes
+        return self.has_predict and self._modes.has_modes
 
     def owners(self, keys: Mapping[str, str]) -> dict[str, set[str]]:
         """Return for each layer what `keys` says of the arrays of params that it holds."""
@@ -120,12 +129,17 @@ class PortedNetwork:
 
     def _gradient(self, batch: Batch) -> dict[str, Array]:
         grads = self._call("gradient", batch, batch.x, batch.t)
-        if not isinstance(grads, Mapping) or set(grads) != set(self.params):
+        if not isinstance(grads, Mapping) or not set(grads) >= set(self.params):
             got = ", ".join(map(str, grads)) if isinstance(grads, Mapping) else type(grads).__name__
             raise CandidateError(
                 f"gradient(x, t) returned {got}; expected a dict of {', '.join(self.params)}"
             )
-        return {key: np.array(grads[key], np.float64) for key in self.params}
+        self.returned = {key: grads[key] for key in self.params}
+        for key, grad in self.returned.items():
+            if not is_array(grad) and not is_number(grad):
+                kind = type(grad).__name__
+                raise CandidateError(f"gradient(x, t) returned {kind} for {key}; expected an array")
+        return {key: as_numpy(grad).astype(np.float64) for key, grad in self.returned.items()}
 
     def _call(self, method: str, batch: Batch, *given: Array) -> Any:
         """Call a method on copies, from the same buffers and random numbers as every time."""
@@ -139,6 +153,10 @@ class PortedNetwork:
             returned = quietly(function, *copies, **told)
         if any(not np.array_equal(a, b) for a, b in zip(given, copies, strict=True)):
             self.spoiled[f"{method} changed an array that was passed to it"] = None
+        for key in self.params:
+            if not np.array_equal(self.params[key], batch.params[key]):
+                self.spoiled[f"{method} changed params[{key!r}]"] = None
+                self.params[key][...] = batch.params[key]
         return returned
 
     def _buffers(self) -> dict[str, Array]:

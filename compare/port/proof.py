@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compare.judgement import Verdict, judge_tensor
+from compare.judgement import Judgement, Verdict, judge_tensor
+from compare.port.aliasing import ignored_params
 from compare.port.conventions import Definition
 from compare.port.judged import Judge
+from compare.port.layers import layers
 from compare.port.matched import Matched
 from compare.port.names import Matching, Names, Ways
-from compare.port.normalizations import normalizations
 from compare.port.places import OUTPUTS, inside_of, made_of_output
 from compare.port.recognised import fitting_losses
 from compare.port.rule import ByModule
@@ -23,8 +24,11 @@ from compare.user_frame import CandidateError
 Array = NDArray[Any]
 
 
-def proved(judge: Judge, every: list[Batch], ways: Ways, names: Names) -> str:
-    """Choose of `ways` that with which the forward pass agrees; return how sure it is.
+def proved(
+    judge: Judge, every: list[Batch], ways: Ways, names: Names
+) -> tuple[str, list[Judgement]]:
+    """Choose of `ways` that with which the forward pass agrees; return how sure it is, and why it
+    may agree with none.
 
     Raises
     ------
@@ -65,13 +69,19 @@ def proved(judge: Judge, every: list[Batch], ways: Ways, names: Names) -> str:
         for pair in pairs:
             way = best.params
             found = found or tried((*way[:i], pair, *way[i + 1 :]))
-    if not found and not ways.is_certain:  # the module's normalizations may be another's
-        found = any(tried(way, one) for one in normalizations() for way in ways.matchings)
+    defined: tuple[Definition, ...] = ()
+    for one in [] if found or ways.is_certain else layers():
+        before = most
+        found = found or any(tried(way, *defined, one) for way in ways.matchings)
+        defined = (*defined, one) if most > before else defined
     judge.matched = best
     if found:
-        return "proved by the forward pass"
-    if ways.is_certain and (best.inside or not ways.pairs):
-        return "by names and shapes alone: the forward pass agrees with none"
+        return "proved by the forward pass", []
+    called = {pair.key: pair.name for pair in best.params}
+    e = judge.reference.evaluate(batch, best.params, masks=shown.masks)
+    ignored = ignored_params(judge.network, batch, called, e)
+    if ignored or (ways.is_certain and (best.inside or not ways.pairs)):
+        return "by names and shapes alone: the forward pass agrees with none", ignored
     raise ValueError(
         "the forward pass agrees with no matching of the parameters, of which "
         f"({'; '.join(pair.text for pair in best.params)}) is the first: either it is wrong, or "

@@ -7,8 +7,8 @@ from typing import Any
 from compare.judgement import Judgement, Verdict
 from compare.port.conventions import Convention, Definition, Substituting
 from compare.port.judged import Judge, Response
+from compare.port.layers import layers
 from compare.port.losses import losses
-from compare.port.normalizations import normalizations
 from compare.port.rule import ByModule
 from compare.port.shown import Shown
 from compare.port.stimuli import Batch
@@ -26,7 +26,7 @@ def recognised(judge: Judge, responses: list[Response]) -> list[Judgement]:
     alone is a mistake, else.
     """
     judgements = [j for r in responses for j in judge.judge(r)]
-    for definition in normalizations():
+    for definition in layers():
         if not any(j.fails and j.probe in ("forward", "state", "loss") for j in judgements):
             break
         before = judge.convention

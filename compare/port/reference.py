@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from compare.port.conventions import Definition, Substituting
 from compare.port.names import Matching
@@ -38,6 +39,8 @@ class Reference:
 
     def __init__(self, module: nn.Module, loss: Callable[..., Any], form: Format) -> None:
         for name, value in (*module.named_parameters(), *module.named_buffers()):
+            if is_lazy(value):
+                raise ValueError(f"the module's {name} has no shape yet: call the module once")
             if value.device.type != "cpu":
                 raise ValueError(
                     f"the module's {name} is on {value.device}: judged on the CPU; pass "

@@ -132,7 +132,7 @@ def _place(first: Judgement, judgements: tuple[Judgement, ...]) -> Place:
     before = here[: here.index(first)]
     right = [j for j in before if j.verdict is Verdict.SAME and j.probe == first.probe]
     after = right[-1].name if right else ""
-    if first.where.endswith("once more"):
+    if first.where.endswith("once more") or first.probe in ("aliasing", "purity"):
         return Place("between calls", "", "")
     if first.probe == "gradient":
         return Place("backward", first.name.rpartition(".")[0], after)
@@ -147,6 +147,10 @@ def _place_text(first: Judgement, place: Place) -> str:
     """Return where in the code the first divergence comes from."""
     if first.name == "call":
         return "what the network does with this batch: a first plain call had worked"
+    if first.probe == "aliasing":
+        return "how the parameters are created and handed to the layers"
+    if first.probe == "purity":
+        return "operations that work in place on an argument or a parameter"
     if place.direction == "between calls":
         return "what is kept between calls: this batch was right before another one"
     if place.direction == "backward":

@@ -1,4 +1,4 @@
-"""Other documented definitions of normalizations: of the variance, and what is added to it."""
+"""Other documented definitions of layers: normalizations, and dropout."""
 
 from typing import Any
 
@@ -9,19 +9,30 @@ from compare.conventions import VARIANCE_EPSILONS, short
 from compare.port.conventions import Definition, Replacement
 
 
-def normalizations() -> list[Definition]:
-    """Return other definitions of normalizations: what is added to a variance, and its count."""
+def layers() -> list[Definition]:
+    """Return other definitions: when dropout scales, what a variance is of, what is added to it."""
+    afterwards = Definition(
+        "dropout scales by 1 - p afterwards, as in the book; torch's in training",
+        {F.dropout: _afterwards},
+    )
     biased = Definition(
         "the running variance is that of B samples, as in the book; torch's of B - 1",
         {F.batch_norm: _biased},
     )
-    return [biased] + [
+    return [afterwards, biased] + [
         Definition(
             f"the normalization adds {short(epsilon)} to the variance; the module's eps differs",
             dict.fromkeys((F.batch_norm, F.layer_norm, F.group_norm), _with_eps(epsilon)),
         )
         for epsilon in (*VARIANCE_EPSILONS, 1e-5)
     ]
+
+
+def _afterwards(
+    func: Any, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Any:
+    """Compute dropout without a scale in training, and with 1 - p afterwards."""
+    return func(input, p, training, inplace) * (1 - p)
 
 
 def _with_eps(epsilon: float) -> Replacement:
