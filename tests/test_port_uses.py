@@ -310,6 +310,30 @@ def test_a_frozen_parameter_that_is_left_over_stays_as_it_is():
         judged(Port(), reference=shifted)
 
 
+class OnAnEdge(nn.Module):
+    """Selects, for all samples at once, by what is 0 but for rounding."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = module()
+
+    def forward(self, x):
+        total = x.sum()
+        return self.net(x) * torch.where(total * (0.1 * 3) > total * 0.3, 1.0, 1.0)
+
+
+def test_what_is_off_where_nothing_is_proof_is_never_same():
+    assert judged(Port(), reference=OnAnEdge()).verdict == "SAME"
+
+    class Wrong(Port):
+        def back(self, x, dy):
+            return {**super().back(x, dy), "W1": 2 * super().back(x, dy)["W1"]}
+
+    report = judged(Wrong(), reference=OnAnEdge())
+    assert report.verdict == "INCONCLUSIVE", report.text()
+    assert "selects within rounding" in report.text()
+
+
 def hooked():
     hooked = module()
     hooked[0].register_forward_hook(lambda *_: (_ for _ in ()).throw(RuntimeError("no\nway")))

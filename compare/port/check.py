@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from compare.judgement import judge_fact, overall
+from compare.judgement import judge_fact
 from compare.port.aliasing import shared_arrays
 from compare.port.arrays import as_numpy, is_array
 from compare.port.judged import Judge, Response
@@ -23,6 +23,7 @@ from compare.port.reference import Reference
 from compare.port.repeated import asked_again, in_other_mode
 from compare.port.report import ModuleReport
 from compare.port.stimuli import Batch, batches
+from compare.port.verdict import remarks_on, verdict_on
 from compare.reference.evaluate import Quantity
 from compare.threads import one_thread_each
 
@@ -56,12 +57,15 @@ def check_against(
     finally:
         network.restore(own, own_buffers)
     refused += _of_predict(judge, responses[0])
+    evaluated = [r.evaluation for r in responses if r.evaluation is not None]
+    remarks += dict.fromkeys(text for e in evaluated for text in remarks_on(e))
     remarks += [f"the reference warns: {text[:200]}" for text in reference.warned]
     judgements = [*facts, *judgements, *more, *modes, *(
         judge_fact("purity", "arguments", "all batches", False, text) for text in network.spoiled
     )]  # fmt: skip  # what was found, in order
+    verdict = verdict_on(judgements, ("gradient",))
     return ModuleReport(
-        network.name, (), network.form.name, "", tuple(remarks), overall(judgements),
+        network.name, (), network.form.name, "", tuple(remarks), verdict,
         tuple(judgements), judge.convention.texts, tuple(refused), seed,
         not_exercised=tuple(not_exercised), module=type(module).__name__,
         matched=(*judge.matched.texts, how),

@@ -13,10 +13,10 @@ from compare.containment import contained
 from compare.judgement import Judgement, Verdict, judge_fact
 from compare.port.arrays import arrays_of, as_numpy, is_array
 from compare.port.function_call import Call, Inputs
-from compare.port.function_judged import of_grads, of_outputs, verdict_on
+from compare.port.function_judged import of_grads, of_outputs
 from compare.port.function_report import FunctionReport
-from compare.port.judged import doubts
 from compare.port.reference import Reference, as_tensor, evaluated
+from compare.port.verdict import doubts, verdict_on
 from compare.reference.evaluate import evaluate
 from compare.reference.formats import FORMATS, Format
 from compare.threads import one_thread_each
@@ -82,8 +82,9 @@ def check_function(
                 if not i:
                     raise
                 refused.append(f"{batch.name}: {error}")
+    verdict = verdict_on(judgements, ("forward", "gradient"))
     return FunctionReport(
-        getattr(f, "__qualname__", type(f).__name__), (), form.name, "", (), verdict_on(judgements),
+        getattr(f, "__qualname__", type(f).__name__), (), form.name, "", (), verdict,
         tuple(judgements), (), tuple(refused), seed, module=_called(reference),
         not_exercised=() if backward else ("the backward pass: none was passed",),
     )  # fmt: skip  # what, verdict, how

@@ -55,14 +55,3 @@ def _names(f: Callable[..., Any], given: tuple[Any, ...]) -> list[str]:
         called = []
     called += [f"input {i}" for i in range(len(called), len(given))]
     return [name for name, value in zip(called, given, strict=False) if is_array(value)]
-
-
-def verdict_on(judgements: list[Judgement]) -> Verdict:
-    """Return the worst; SAME needs a value in which a mistake would have been seen."""
-    failing = [j.verdict for j in judgements if j.fails]
-    for verdict in (Verdict.DIFFERENT, Verdict.UNSTABLE):
-        if verdict in failing:
-            return verdict
-    seen = {(j.probe, j.name) for j in judgements if j.verdict is Verdict.SAME and j.has_power}
-    wanted = {(j.probe, j.name) for j in judgements if j.verdict is Verdict.INCONCLUSIVE}
-    return Verdict.SAME if seen and wanted <= seen else Verdict.INCONCLUSIVE

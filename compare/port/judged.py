@@ -16,6 +16,7 @@ from compare.port.reference import Reference
 from compare.port.rule import ByModule
 from compare.port.shown import Shown
 from compare.port.stimuli import Batch
+from compare.port.verdict import doubts
 from compare.reference.evaluate import Evaluation, Quantity
 from compare.user_frame import CandidateError
 
@@ -176,13 +177,3 @@ def _in_order(actual: Mapping[Quantity, Array], e: Evaluation) -> Iterator[tuple
     order.sort(key=lambda q: ("module", "output", "loss", "gradient", "buffer").index(q.kind))
     for q in (*order, *(q for q in actual if q not in e.values)):
         yield q, actual[q]
-
-
-def doubts(e: Evaluation) -> Iterator[str]:
-    """Yield why no difference is proof."""
-    for kink in e.kinks:
-        yield f"{kink.operation} in {kink.module or 'the module'} selects within rounding"
-    for noted in e.casts:
-        yield f"{noted.operation} in {noted.module or 'the module'} casts to fewer digits"
-    for noted in e.read:
-        yield f"{noted.module or 'the module'} reads a number out of a tensor"

@@ -4,6 +4,7 @@ import copy
 from contextlib import suppress
 from dataclasses import replace
 
+from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
@@ -46,7 +47,7 @@ def in_other_mode(judge: Judge, batch: Batch) -> tuple[list[Judgement], list[str
     also what was not exercised.
     """
     network, module, matched = judge.network, judge.reference.module, judge.matched
-    if not any(isinstance(part, _NormBase | _DropoutNd) for part in module.modules()):
+    if not any(_has_modes(part) for part in module.modules()):
         return [], []
     if not module.training:
         return [], ["training (the module was passed in evaluation)"]
@@ -64,3 +65,8 @@ def in_other_mode(judge: Judge, batch: Batch) -> tuple[list[Judgement], list[str
     if output is None:
         return [], ["evaluation: predict returns no array of numbers"]
     return judge.judge_values({Quantity("output", matched.output): output}, e, batch), []
+
+
+def _has_modes(part: nn.Module) -> bool:
+    """Whether it computes otherwise in training than afterwards."""
+    return isinstance(part, _NormBase) or (isinstance(part, _DropoutNd) and part.p > 0)

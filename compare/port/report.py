@@ -89,8 +89,10 @@ def _text(report: ModuleReport, *, strict: bool = False, most: int | None = None
         lines += ["", *divergence_text(first, judgements, _place_text(first, place))]
     elif report.verdict is Verdict.SAME:
         lines += ["", *paragraph(report.agreement)]
+    else:
+        lines += ["", *paragraph(_advice(judgements))]
     if report.not_exercised:
-        lines += paragraph(f"Not exercised: {'; '.join(report.not_exercised)}.")
+        lines += ["", *paragraph(f"Not exercised: {'; '.join(report.not_exercised)}.")]
     facts = [
         ("reference", f"{report.module}, {report.dtype}"),
         *([("matched", _matched(report.matched))] if report.matched else []),
@@ -102,6 +104,16 @@ def _text(report: ModuleReport, *, strict: bool = False, most: int | None = None
     ]
     lines += ["", *(row for k, text in facts for row in paragraph(f"{k:<12}{text}", hang=12))]
     return "\n".join([*lines, "", *table(judgements, most)])
+
+
+def _advice(judgements: tuple[Judgement, ...]) -> str:
+    """Return what to do where there is no verdict."""
+    if any(j.verdict is Verdict.INCONCLUSIVE and j.error for j in judgements):
+        return (
+            "Something is off only where that is no proof: where the module selects within "
+            "rounding, or casts. Pass a batch or parameters with which it does not."
+        )
+    return "No gradient was large enough to be judged: pass a batch that has one."
 
 
 def _matched(matched: tuple[str, ...]) -> str:
@@ -174,4 +186,4 @@ def _backward_text(name: str, place: Place) -> str:
         return f"the backward pass where it begins, at {here}: the loss is right"
     before = place.after.rpartition(".")[0] or place.after
     way = f"of {here}" if before == here else f"from {before} to {here}"
-    return f"the backward pass {way}: the gradient {place.after} is right, and {name} is not"
+    return f"the backward pass {way}: the gradient of {place.after} is right, that of {name} is not"
