@@ -1,6 +1,5 @@
 """Evaluate a module and its loss at given parameters: every value, with its expected error."""
 
-import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,9 +13,10 @@ import compare.reference.operations  # noqa: F401 # enters the rules
 from compare.reference.composites import written_out
 from compare.reference.context import Context, Kink, Noted, within
 from compare.reference.formats import FORMATS, Format
+from compare.reference.instance import float64_by_default, given, instance_of
 from compare.reference.private import tree_flatten, tree_map
 from compare.reference.problems import UnsupportedError
-from compare.reference.rounded import EverythingRounded, Rounded, constant, rounding2
+from compare.reference.rounded import EverythingRounded, Rounded
 
 Kind = Literal["module", "output", "loss", "gradient", "input", "buffer"]
 
@@ -122,13 +122,13 @@ def evaluate(
     rows = first.shape[0] if first is not None and first.dim() else None
     context = Context(form, rows, masks=None if masks is None else list(masks))
     with within(context):
-        instance, leaves = _instance(module, params, buffers or {})
-        inputs, target = tree_map(_given, (inputs, t))
+        instance, leaves = instance_of(module, params, buffers or {})
+        inputs, target = tree_map(given, (inputs, t))
         for leaf in tree_flatten(inputs)[0] if by_inputs else ():
             if isinstance(leaf, Rounded):
                 leaf.requires_grad_()
     values: dict[Quantity, Evaluated] = {}
-    with _float64(), within(context), _paths(instance, context, values):
+    with float64_by_default(), within(context), _paths(instance, context, values):
         with EverythingRounded(), written_out(), torch.enable_grad():
             output = instance(*inputs)
             _enter(values, "output", "", output)
@@ -163,48 +163,6 @@ def evaluate(
         list(context.read),
         [q.name for q, grad in found.items() if grad is None and q.kind == "gradient"],
     )
-
-
-@contextmanager
-def _float64() -> Iterator[None]:
-    """Make float64 the default dtype, and restore what it was."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-def _given(x: Any) -> Any:
-    return constant(x.detach()) if isinstance(x, Tensor) and x.is_floating_point() else x
-
-
-def _instance(
-    module: nn.Module, params: Mapping[str, Tensor], buffers: Mapping[str, Tensor]
-) -> tuple[nn.Module, dict[str, Any]]:
-    """Return a copy of `module` whose parameters and buffers are Rounded, and the parameters.
-
-    Wherever the module holds one of its tensors, under however many names, the copy holds the same
-    Rounded; nothing is shared with the module but what is no tensor.
-    """
-    memo: dict[int, Any] = {}
-    leaves: dict[str, Any] = {}
-    for name, parameter in module.named_parameters():
-        given = params.get(name, parameter).detach().to(torch.float64)
-        e2 = rounding2(given)
-        e2 = None if e2 is None or not (e2.is_meta or e2.any()) else e2
-        leaf = Rounded(given, e2, is_weight=True)
-        leaves[name] = leaf.requires_grad_(parameter.requires_grad)
-        memo[id(parameter)] = leaves[name]
-    for name, buffer in module.named_buffers():
-        given = buffers.get(name, buffer).detach().clone()
-        memo[id(buffer)] = constant(given) if given.is_floating_point() else given
-    for part in module.modules():
-        for held in tree_flatten(vars(part))[0]:
-            if isinstance(held, Tensor) and held.is_floating_point() and id(held) not in memo:
-                memo[id(held)] = constant(held.detach().clone())
-    return copy.deepcopy(module, memo), {k: v for k, v in leaves.items() if v.requires_grad}
 
 
 @contextmanager
