@@ -55,19 +55,24 @@ def right(name: str, dtype: str, runs: int) -> list[tuple[str, float, str]]:
 
 
 def wrong(name: str, dtype: str) -> dict[str, tuple[str, bool, str]]:
-    """Return of each mistake the verdict, whether its place is right, and what is said."""
+    """Return of each mistake the verdict, or that it is listed as a convention; whether its place is
+    right, and what is said.
+    """
     found = {}
     for mistake in (m for m in MISTAKES if m.network == name):
         report = judged(by_hand.load(name), mistake.planted(), np.dtype(dtype).type)
-        found[mistake.name] = str(report.verdict), is_placed(mistake, report), report.summary
+        is_named = report.verdict == "SAME" and bool(report.conventions)
+        verdict = "convention" if is_named else str(report.verdict)
+        found[mistake.name] = verdict, is_placed(mistake, report), report.summary
     return found
 
 
 def document(results: dict[str, Any]) -> str:
     """Return docs/ports.md."""
     lines = ["# Networks against modules", "", *(__doc__ or "").splitlines()[2:], ""]
-    head = ["network", "right", "SAME", "INCONCLUSIVE", "seconds", "wrong", "DIFFERENT", "placed"]
-    lines += [row(head), row(["---", *["--:"] * 7])]
+    head = ["network", "right", "SAME", "INCONCLUSIVE", "seconds", "wrong"]
+    head += ["DIFFERENT", "placed", "a convention"]
+    lines += [row(head), row(["---", *["--:"] * 8])]
     rest, total = [], Counter[str]()
     for dtype in DTYPES:
         for name in by_hand.NAMES:
@@ -75,18 +80,20 @@ def document(results: dict[str, Any]) -> str:
             of_wrong = results.get(f"ports/wrong/{dtype}/{name}", {})
             verdicts = Counter(verdict for verdict, _, _ in of_right)
             placed = sum(is_right for _, is_right, _ in of_wrong.values())
-            seen = sum(verdict == "DIFFERENT" for verdict, _, _ in of_wrong.values())
+            became = Counter(verdict for verdict, _, _ in of_wrong.values())
             figures = {
                 "right": len(of_right), "SAME": verdicts["SAME"],
                 "INCONCLUSIVE": verdicts["INCONCLUSIVE"], "wrong": len(of_wrong),
-                "DIFFERENT": seen, "placed": placed,
+                "DIFFERENT": became["DIFFERENT"], "placed": placed,
+                "a convention": became["convention"],
             }  # fmt: skip  # the columns
             total.update(figures)
             seconds = np.median([s for _, s, _ in of_right]) if of_right else 0.0
             figures["seconds"] = f"{seconds:.1f}"
             lines.append(row([f"{name}, {dtype}", *(figures[key] for key in head[1:])]))
             rest += [f"- {name}, {dtype}, right: {s}" for v, _, s in of_right if v != "SAME"]
-            rest += [f"- {name}, {dtype}, {k}: {s}" for k, (_, ok, s) in of_wrong.items() if not ok]
+            off = {k: s for k, (v, ok, s) in of_wrong.items() if not ok and v != "convention"}
+            rest += [f"- {name}, {dtype}, {k}: {s}" for k, s in off.items()]
     lines.append(row(["all", *("" if k == "seconds" else total[k] for k in head[1:])]))
     shown = rest or ["- nothing"]
     lines += ["", "## What was not as it should be", "", *shown, ""]

@@ -47,6 +47,15 @@ class ModuleReport(Report):
     matched: tuple[str, ...] = ()
 
     @property
+    def first_divergence(self) -> Judgement | None:
+        """The first value, in the order in which a module computes, that is off on some batch."""
+        order: dict[tuple[str, str], int] = {}
+        for i, j in enumerate(self.judgements):
+            order.setdefault((j.probe, j.name), len(self.judgements) if j.name == "call" else i)
+        failing = [j for j in self.judgements if j.fails]
+        return min(failing, key=lambda j: order[j.probe, j.name], default=None)
+
+    @property
     def place(self) -> Place | None:
         """Where the first divergence is; None where there is none."""
         return None if (first := self.first_divergence) is None else _place(first, self.judgements)
