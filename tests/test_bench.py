@@ -28,6 +28,7 @@ from compare.plan import draw_plan, weight_rng
 from compare.rounding import unit_roundoff
 from compare.run import experiment
 from compare.threads import one_thread_each
+from sampled import one_in
 
 SIZES = (784, 100, 100, 100, 100, 10)
 STEPS = 40
@@ -201,6 +202,7 @@ def peak_of(steps, watch):
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_memory_is_flat_in_steps_but_for_the_trajectories():
     kept = []
     watches = (lambda *_: None, lambda step, trials: kept.append(trials[0].ours.values))
@@ -265,7 +267,14 @@ def test_bad_input_gets_one_line(words, what, capsys, tmp_path):
 
 @pytest.mark.parametrize(
     ("module", "late"),
-    [("compare.check_command", "torch"), ("compare.check", "matplotlib"), ("compare.cli", "numpy")],
+    one_in(
+        2,
+        [
+            ("compare.check_command", "torch"),
+            ("compare.check", "matplotlib"),
+            ("compare.cli", "numpy"),
+        ],
+    ),
 )
 def test_what_is_slow_to_import_is_imported_where_it_is_needed(module, late):
     assert not imports(module, late)

@@ -340,6 +340,7 @@ def test_what_harms_only_itself_changes_nothing_here(capsys, tmp_path, deed):
     assert state() == before
 
 
+@pytest.mark.slow
 def test_module_and_console_script_from_another_folder(tmp_path):
     command = [str(Path(sys.executable).parent / "netparity"), "check"]
     (tmp_path / "scratch").mkdir()
@@ -439,6 +440,7 @@ def test_strict_accepts_the_conventions_that_the_project_lists(capsys, tmp_path)
         assert (status, complaint in err) == (2, True)
 
 
+@pytest.mark.slow
 def test_reader_who_leaves_is_no_error(tmp_path):
     path = write(tmp_path, net=RIGHT)
     command = [sys.executable, "-m", "compare.check", path]

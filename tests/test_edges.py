@@ -408,6 +408,7 @@ def file(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_the_command_declares_and_names_what_was_not_exercised(file, capsys):
     assert cli.main(["check", f"{file}:Decayed"]) == 0
     out = capsys.readouterr().out

@@ -202,6 +202,7 @@ class SummedOverAll(ReluNet):
     [(TurnedSign, "activation of a multiple", "log(y + 1e-7)"),
      (SummedOverAll, "softmax over everything", "sums over the batch")],
 )  # fmt: skip  # a network, its mistake, its convention
+@pytest.mark.slow
 def test_a_convention_beside_a_mistake_is_no_second_cause(net, key, convention):
     report, keys = causes(net())
     assert keys == [key]

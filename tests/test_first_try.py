@@ -49,6 +49,7 @@ def start(command, folder=None, **environment):
     )
 
 
+@pytest.mark.slow
 def test_bare_console_and_other_thread_settings_change_no_number(tmp_path):
     """LANG=C, ASCII, no colour, no home of threads: the same text but for times and paths."""
     out = tmp_path / "threads"

@@ -17,6 +17,7 @@ from compare.judgement import Verdict
 from compare.options import parse_options
 from compare.plan import draw_plan, spaced_steps, weight_rng
 from compare.run import experiment
+from sampled import one_in
 
 ROOT = Path(__file__).parents[1]
 SIZES = (784, 20, 20, 15, 10)
@@ -210,6 +211,8 @@ assert net.loss(x, t).item() < first
 """
 
 
-@pytest.mark.parametrize("code", [TRAIN_SCRATCH, TRAIN_TORCH], ids=["scratch", "torch_ref"])
+@pytest.mark.parametrize(
+    "code", one_in(2, [TRAIN_SCRATCH, TRAIN_TORCH]), ids=["scratch", "torch_ref"]
+)
 def test_each_stack_trains_without_the_other(code):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

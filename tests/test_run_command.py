@@ -261,6 +261,7 @@ def test_every_way_to_start_finds_its_command(tmp_path, command):
 
 # test_first_try.py runs the script, too.
 @pytest.mark.parametrize("command", [A_FILE, pytest.param(A_MODULE, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_every_way_to_start_runs(tmp_path, command):
     folder = ROOT if command is A_MODULE else tmp_path
     out = started(command, folder, *QUICK, *ONE, "--out", str(tmp_path / "out"))

@@ -174,6 +174,7 @@ def test_in_this_process_as_in_another():
     assert str(caught.value).count("called as gradient(x (7, 7), t (7,))") == 1
 
 
+@pytest.mark.slow
 def test_traceback_of_a_test_holds_nothing_of_ours(tmp_path):
     (tmp_path / "test_net.py").write_text(
         "from compare import assert_parity\n"
