@@ -55,8 +55,8 @@ def right(name: str, dtype: str, runs: int) -> list[tuple[str, float, str]]:
 
 
 def wrong(name: str, dtype: str) -> dict[str, tuple[str, bool, str]]:
-    """Return of each mistake the verdict, or that it is listed as a convention; whether its place is
-    right, and what is said.
+    """Return of each mistake the verdict, or that it is listed as a convention; whether its place
+    is right, and what is said.
     """
     found = {}
     for mistake in (m for m in MISTAKES if m.network == name):
