@@ -130,6 +130,17 @@ def test_the_books_running_variance_and_another_epsilon_are_conventions():
     assert report.exit_code() == 0
 
 
+class Off(Net):
+    def gradient(self, x, t):
+        grads = super().gradient(x, t)
+        return {**grads, "b1": grads["b1"] + 1e-9}
+
+
+def test_a_gradient_that_is_zero_in_theory_is_judged_by_what_is_added_up():
+    report = check_network(Off(use_dropout=False), *batch(), reference=reference())
+    assert (report.verdict, report.first_divergence.name) == ("DIFFERENT", "0.bias")
+
+
 def test_the_books_dropout_is_a_convention():
     net = with_parts(dropout=Dropout)()
     report = check_network(net, *batch(), reference=reference(dropout=0.3))

@@ -310,6 +310,27 @@ def test_a_frozen_parameter_that_is_left_over_stays_as_it_is():
         judged(Port(), reference=shifted)
 
 
+class Choosy(nn.Module):
+    """Takes no parameters but those that it was made with."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = module()
+
+    def forward(self, x):
+        if not self.net[2].bias.abs().max() < 0.9:
+            raise ValueError("not with these")
+        return self.net(x)
+
+
+def test_a_module_that_raises_at_other_parameters_is_judged_at_its_own():
+    net = Port()
+    net.params["b2"][...] = 0.5
+    report = judged(net, reference=Choosy())
+    assert report.verdict == "SAME", report.text()
+    assert any("not with these" in text for text in report.not_judged)
+
+
 class OnAnEdge(nn.Module):
     """Selects, for all samples at once, by what is 0 but for rounding."""
 

@@ -123,7 +123,8 @@ class Judge:
         ]
         if batch.is_stress:
             found = [replace(j, is_limit=j.verdict is Verdict.UNSTABLE) for j in found]
-        if doubt := next(doubts(e), ""):
+        both = (e, gradients) if gradients else (e,)
+        if doubt := next((text for each in both for text in doubts(each)), ""):
             return [
                 replace(j, verdict=Verdict.INCONCLUSIVE, detail=doubt) if j.fails else j
                 for j in found

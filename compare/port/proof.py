@@ -96,8 +96,10 @@ def _plain_call(judge: Judge, every: list[Batch]) -> tuple[Batch, Shown]:
     except CandidateError as error:
         raise ValueError(f"the network's first plain call fails: {error}") from error
     try:
-        return every[1], judge.network.show(every[1])
-    except CandidateError:  # which is judged later
+        shown = judge.network.show(every[1])
+        judge.reference.evaluate(every[1], judge.matched.params, masks=shown.masks)
+        return every[1], shown
+    except (CandidateError, ValueError):  # of which something is said later
         return every[0], plain
 
 

@@ -57,11 +57,13 @@ def in_other_mode(judge: Judge, batch: Batch) -> tuple[list[Judgement], list[str
     after.buffers = judge.reference.buffers
     batch = replace(batch, name=f"{batch.name}, in evaluation")
     also = made_of_output() if matched.output else None
-    e = after.evaluate(batch, matched.params, also=also, defined=judge.convention.layers)
     try:
+        e = after.evaluate(batch, matched.params, also=also, defined=judge.convention.layers)
         output = network.predicted(batch, training=False)
     except CandidateError as error:
         return [judge_fact("forward", "call", batch.name, False, str(error))], []
+    except ValueError as error:
+        return [], [f"evaluation: {error}"]
     if output is None:
         return [], ["evaluation: predict returns no array of numbers"]
     return judge.judge_values({Quantity("output", matched.output): output}, e, batch), []
