@@ -47,7 +47,8 @@ def is_derivative(candidate: Candidate, stimulus: Stimulus) -> bool | None:
     for asked in ASKED:
 
         def loss(params: Mapping[str, Array], asked: Any = asked) -> float:
-            return _without(asked, *seen(params), stimulus.t)
+            # All are written: where one is looked at alone, the others were moved before.
+            return _without(asked, *seen({**there, **params}), stimulus.t)
 
         if worst is not None:  # off by the loss as it is: the first to be looked at
             alone = check_gradient(loss, {worst: there[worst]}, grads, longest)

@@ -116,6 +116,13 @@ def test_another_function_is_no_mistake(name, dtype):
     assert all(name in text.replace("\n", " ") for name in KNOWN)
 
 
+def test_another_function_beside_an_epsilon_is_no_mistake():
+    options = Options(activation="arctan", epsilon=1e-7, predict="probabilities")
+    report = judged(options)
+    assert report.verdict is Verdict.INCONCLUSIVE, report.text()
+    assert judged(options, "derivative squared", explain=False).verdict is Verdict.DIFFERENT
+
+
 def test_another_function_with_a_wrong_gradient_is_a_mistake():
     report = judged(Options(activation="arctan"), "derivative squared")
     assert report.verdict is Verdict.DIFFERENT
