@@ -292,7 +292,7 @@ def test_biases_of_any_shape_are_taken(bias):
 
 
 @pytest.mark.parametrize("options", [
-    Options(predict="answers"), Options(matrix=True), Options(needs_loss=True),
+    *one_in(3, [Options(predict="answers"), Options(matrix=True), Options(needs_loss=True)]),
 ], ids=str)  # fmt: skip  # options a line
 def test_what_else_people_write_is_taken(options):
     assert judged(options).verdict is Verdict.SAME

@@ -202,7 +202,6 @@ class SummedOverAll(ReluNet):
     [(TurnedSign, "activation of a multiple", "log(y + 1e-7)"),
      (SummedOverAll, "softmax over everything", "sums over the batch")],
 )  # fmt: skip  # a network, its mistake, its convention
-@pytest.mark.slow
 def test_a_convention_beside_a_mistake_is_no_second_cause(net, key, convention):
     report, keys = causes(net())
     assert keys == [key]
@@ -225,7 +224,8 @@ class Unseen:
         return self.net.gradient(x, t)
 
 
-@pytest.mark.parametrize("net", [TurnedSign, pytest.param(SummedOverAll, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("net", [TurnedSign, SummedOverAll])
 def test_a_convention_beside_a_mistake_is_recognised_where_the_forward_pass_is_not_seen(net):
     report, keys = causes(Unseen(net()))
     assert len(keys) == 1, keys

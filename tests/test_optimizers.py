@@ -16,6 +16,7 @@ from compare.rounding import Step, update_allowed
 from compare.subject import scratch_optimizer, torch_optimizer
 from compare.updates import Update, judge_update
 from planting import Bug, module
+from sampled import one_in
 from scratch import SGD, Adam, Momentum, Optimizer
 
 FORMS = {
@@ -39,7 +40,9 @@ FORMS |= {
     for how, decay in DECAYS.items()
 }
 forms = pytest.mark.parametrize("form", FORMS.values(), ids=[*FORMS])
-dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
+dtypes = pytest.mark.parametrize(
+    "dtype", one_in(2, [np.float64, np.float32]), ids=["float64", "float32"]
+)
 STEPS, NEW_LR = 500, 250
 
 
