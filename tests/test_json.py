@@ -24,7 +24,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("to", one_in(2, ["file", "stdout"]))
-@pytest.mark.parametrize(("text", "options", "status"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("text", "options", "status"), one_in(2, CASES.values()), ids=CASES)
 def test_json_is_written_in_every_case(capsys, tmp_path, text, options, status, to):
     kept = tmp_path / "kept.json"
     arguments = [str(write(tmp_path, net=text)), "--json", "-" if to == "stdout" else str(kept)]
