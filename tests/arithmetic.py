@@ -44,6 +44,7 @@ STRESS = (
     "20000 rows of one class, equal",
     "half of 1000 rows blank",
     "all of 1000 rows blank",
+    "equal weights",
     "std 0.01",
     "std 0.01, 1000 rows",
     "weights times 30",
@@ -129,7 +130,7 @@ def _odd(kind: str, rng: np.random.Generator, dtype: Any) -> Problem:
         rows = 20000 if "20000" in kind else 1000
     network = deep.network(sizes)
     x, t = rng.random((rows, sizes[0])), rng.integers(0, 10, rows)
-    if "equal" in kind:
+    if "equal rows" in kind or "rows of one class" in kind:
         x[:] = x[0]
     if "one class" in kind:
         t[:] = 3
@@ -140,7 +141,9 @@ def _odd(kind: str, rng: np.random.Generator, dtype: Any) -> Problem:
         values = rng.standard_normal(tuple(p.shape))
         std = 0.01 if "std" in kind else np.sqrt(2 / p.shape[-1]) * (30 if "30" in kind else 1)
         given[name] = values * (std if p.dim() == 2 else 0.1)
-        if "negative" in kind and p.dim() == 2:
+        if kind == "equal weights":
+            given[name] = np.full(tuple(p.shape), 1 / p.shape[-1])
+        elif "negative" in kind and p.dim() == 2:
             given[name] = -np.abs(given[name])
         elif "negative" in kind:
             given[name] = np.abs(given[name]) + 50  # else all would be dead

@@ -108,6 +108,7 @@ ACTIVATIONS = (
     Operation("log_softmax", lambda x: torch.log_softmax(x, -1), (A,)),
     Operation("softmin", lambda x: F.softmin(x, 1), (A,)),
     Operation("logsumexp", lambda x: torch.logsumexp(x, 1), (A,)),
+    _binary("logaddexp"),
 )
 
 SUMS = (

@@ -1,15 +1,29 @@
-"""How far correct code may be off: the only place where the new arithmetic allows an error.
+"""How far the values of a network may be off: the only place where an error of them is allowed.
 
-An error is allowed up to C u ||E||, of a whole tensor and of each slice along each of its axes.
+u is the unit roundoff of the candidate's format. E is the rounding error to be expected of a value,
+in units of u, carried through the module beside the values as a root of sums of squares: a running
+error analysis (Wilkinson 1963; Higham, Accuracy and Stability of Numerical Algorithms, 2002,
+section 3.3) in the probabilistic form of Higham and Mary 2019 ("A new approach to probabilistic
+rounding error analysis"). An error is allowed up to
+
+    C u ||E||,
+
+of a whole tensor and of each slice along each of its axes. It is made of the *terms* of each sum,
+not of its result, so that a gradient that cancels to nothing (a fitted sample, a dead unit) is
+judged by what was added up to get it. There is no absolute floor but that of the format itself.
 """
 
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # whoever needs C alone needs no torch
+    from torch import Tensor
 
 C = 16.0
-"""The factor. What correct networks reach of it: see docs/arithmetic.md."""
+"""The factor. Correct networks reach 2.5 of it; equal rows and equal weights, which round the same
+way again and again, 8 (docs/arithmetic.md, tests/calibration.json)."""
 
 
-def allowed(e2: Tensor, u: float, axis: int | None = None) -> Tensor:
+def allowed(e2: "Tensor", u: float, axis: int | None = None) -> "Tensor":
     """Return C u ||E||, of the whole or of each slice along `axis`."""
     if axis is None:
         return C * u * e2.sum().sqrt()

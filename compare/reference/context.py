@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from compare.reference.formats import FORMATS, Format
@@ -79,6 +80,15 @@ class Context:
     read: dict[Noted, None] = field(default_factory=dict)
     amplifications: dict[object, float] = field(default_factory=dict)
     masks: list[Tensor] | None = None
+
+    _floors: dict[torch.device, Tensor] = field(default_factory=dict)
+
+    def floor2(self, like: Tensor) -> Tensor:
+        """Return the floor of the format as a tensor beside `like`."""
+        if like.device not in self._floors:
+            floor2 = torch.full((), self.format.floor2, dtype=torch.float64, device=like.device)
+            self._floors[like.device] = floor2
+        return self._floors[like.device]
 
     def here(self, operation: str) -> Noted:
         """Return `operation` with the module in which it stands."""

@@ -88,6 +88,7 @@ def evaluate(
     masks: Sequence[Tensor] | None = None,
     also: Mapping[str, Callable[[Any, Any, nn.Module], Any]] | None = None,
     by_inputs: bool = False,
+    gradients: bool = True,
 ) -> Evaluation:
     """Return every value of `module` and `loss`, with its expected rounding error.
 
@@ -111,6 +112,8 @@ def evaluate(
         Of (output, t, module): what else is made of the output, entered as an output of that name.
     by_inputs : bool
         Whether gradients by x are evaluated, too.
+    gradients : bool
+        Whether any are.
 
     Raises
     ------
@@ -129,7 +132,7 @@ def evaluate(
                 leaf.requires_grad_()
     values: dict[Quantity, Evaluated] = {}
     with float64_by_default(), within(context), _paths(instance, context, values):
-        with EverythingRounded(), written_out(), torch.enable_grad():
+        with EverythingRounded(), written_out(), torch.set_grad_enabled(gradients):
             output = instance(*inputs)
             _enter(values, "output", "", output)
             total = of_loss(loss, output, target, instance)
@@ -142,14 +145,16 @@ def evaluate(
                 for name, function in (also or {}).items():
                     _enter(values, "output", name, function(output, target, instance))
         order: list[Quantity] = []
-        wanted = {Quantity("gradient", name): leaf for name, leaf in leaves.items()}
+        wanted = {Quantity("gradient", name): leaf for name, leaf in leaves.items() if gradients}
         tensors = [leaf for leaf in tree_flatten(inputs)[0] if isinstance(leaf, Tensor)]
         wanted |= {Quantity("input", str(i)): leaf for i, leaf in enumerate(tensors)
                    if by_inputs and isinstance(leaf, Rounded)}  # fmt: skip  # a condition
         for quantity, leaf in wanted.items():
             leaf.register_hook(lambda _, quantity=quantity: order.append(quantity))
-        with EverythingRounded():
-            grads = torch.autograd.grad(total, list(wanted.values()), allow_unused=True)
+        grads: Sequence[Tensor | None] = ()
+        if gradients:
+            with EverythingRounded():
+                grads = torch.autograd.grad(total, list(wanted.values()), allow_unused=True)
     found = dict(zip(wanted, grads, strict=True))
     for quantity in order:
         _enter(values, quantity.kind, quantity.name, found[quantity])

@@ -1,6 +1,7 @@
 """Everything of torch's private parts that the reference uses, in one place."""
 
 from collections.abc import Callable
+from functools import cache
 from types import FunctionType
 from typing import Any
 
@@ -69,12 +70,14 @@ def wrapper(cls: type[Tensor], like: Tensor) -> Any:
     )
 
 
+@cache
 def operation_of(func: OpOverload) -> str:
     """Return the name of an ATen operation without namespace, overload and in-place mark."""
     name = func._schema.name.split("::")[1]
     return name.removesuffix("_") if is_in_place(func) else name
 
 
+@cache
 def is_in_place(func: OpOverload) -> bool:
     """Return whether `func` writes into its first argument and returns it."""
     arguments = func._schema.arguments
@@ -88,19 +91,20 @@ def is_in_place(func: OpOverload) -> bool:
     )
 
 
-def written(func: OpOverload) -> list[int | str]:
+@cache
+def written(func: OpOverload) -> tuple[int | str, ...]:
     """Return which arguments `func` writes into: positions, or names of keyword arguments."""
-    places: list[int | str] = []
-    for i, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            places.append(argument.name if argument.kwarg_only else i)
-    return places
+    return tuple(
+        argument.name if argument.kwarg_only else i
+        for i, argument in enumerate(func._schema.arguments)
+        if argument.alias_info is not None and argument.alias_info.is_write
+    )
 
 
 def functional(func: OpOverload) -> OpOverload | None:
     """Return the operation that computes what `func` writes, if there is one."""
     packet = getattr(getattr(torch.ops, func.namespace), operation_of(func), None)
-    places = [] if is_in_place(func) else written(func)
+    places = () if is_in_place(func) else written(func)
     wanted = [str(a.type) for a in func._schema.arguments if a.name not in places]
     for overload in packet.overloads() if packet is not None else ():
         other: OpOverload = getattr(packet, overload)
@@ -109,6 +113,7 @@ def functional(func: OpOverload) -> OpOverload | None:
     return None
 
 
+@cache
 def numeric(func: OpOverload) -> frozenset[int | str]:
     """Return which arguments of `func` are tensors or numbers, of a tensor's elements' kind."""
     return frozenset(
@@ -128,6 +133,7 @@ def storage(x: Tensor) -> tuple[int, int]:
     return x.untyped_storage().data_ptr(), x._version
 
 
+@cache
 def is_random(func: OpOverload) -> bool:
     """Return whether `func` draws random numbers."""
     return torch.Tag.nondeterministic_seeded in func.tags

@@ -8,7 +8,6 @@ E is never lost silently: a floating-point result always is Rounded, or an error
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
@@ -119,7 +118,7 @@ def dispatch(func: private.OpOverload, args: tuple[Any, ...], kwargs: dict[str, 
     operation = private.operation_of(func)
     leaves = _leaves((args, kwargs))
     is_rounded = any(isinstance(x, Rounded) for x in leaves)
-    writes = [] if operation in FORMS and not private.is_in_place(func) else private.written(func)
+    writes = () if operation in FORMS and not private.is_in_place(func) else private.written(func)
     if private.is_random(func) and operation not in FORMS:
         raise UnsupportedError(f"{operation} draws random numbers", current().modules[-1])
     for place in writes:
@@ -168,25 +167,34 @@ def _without_rule(func: private.OpOverload, args: Any, kwargs: Any) -> Any:
     return private.tree_unflatten(rounded, shape)
 
 
+NESTED = (tuple, list, dict)
+
+
 def _is_floating(x: Any) -> bool:
     return isinstance(x, Tensor) and x.is_floating_point()
 
 
 def _leaves(x: Any) -> list[Any]:
-    if isinstance(x, (tuple, list)):
-        return [leaf for part in x for leaf in _leaves(part)]
-    if isinstance(x, dict):
-        return [leaf for part in x.values() for leaf in _leaves(part)]
-    return [x]
+    found: list[Any] = []
+    _collect(x, found)
+    return found
+
+
+def _collect(x: Any, found: list[Any]) -> None:
+    if not isinstance(x, NESTED):
+        found.append(x)
+        return
+    for part in x.values() if isinstance(x, dict) else x:
+        _collect(part, found)
 
 
 def _each(f: Callable[[Any], Any], x: Any) -> Any:
     """Return `x` with `f` of each leaf."""
-    if isinstance(x, (tuple, list)):
-        return type(x)([_each(f, part) for part in x])
+    if not isinstance(x, NESTED):
+        return f(x)
     if isinstance(x, dict):
         return {key: _each(f, part) for key, part in x.items()}
-    return f(x)
+    return type(x)([_each(f, part) for part in x])
 
 
 def _in_float64(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -195,11 +203,6 @@ def _in_float64(kwargs: dict[str, Any]) -> dict[str, Any]:
     if isinstance(dtype, torch.dtype) and dtype.is_floating_point:
         return {**kwargs, "dtype": torch.float64}
     return kwargs
-
-
-@cache
-def _numeric(func: private.OpOverload) -> frozenset[int | str]:
-    return private.numeric(func)
 
 
 def operand(x: Any) -> Any:
@@ -238,7 +241,7 @@ def _by_rule(func: private.OpOverload, rule: Callable[..., Any], args: Any, kwar
 def _operands(
     func: private.OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    numeric = _numeric(func)
+    numeric = private.numeric(func)
     return (
         [operand(x) if i in numeric else x for i, x in enumerate(args)],
         {k: operand(x) if k in numeric else x for k, x in kwargs.items() if k != "dtype"},

@@ -68,8 +68,7 @@ def moves(*names: str, fills: str | None = None) -> None:
 
 def own(o: Tensor) -> Tensor:
     """o^2 and the floor of the format: a result is rounded once."""
-    floor2 = torch.full((), current().format.floor2, dtype=o.dtype, device=o.device)
-    return torch.addcmul(floor2, o, o)
+    return torch.addcmul(current().floor2(o), o, o)
 
 
 def through(derivative: Any, x: Value) -> Squares:

@@ -222,3 +222,13 @@ def _prelu_backward(g: Any, x: Any, weight: Any) -> Any:
     """g or w g, and 0 or g x."""
     positive = x > 0
     return torch.where(positive, g, weight * g), torch.where(positive, 0.0, g * x)
+
+
+@errors("logaddexp")
+def _logaddexp(o: Tensor, x: Value, y: Value) -> Squares:
+    """E^2 = (p Ex)^2 + ((1 - p) Ey)^2 + 2 + own, p = e^(x - o).
+
+    In max + log(1 + e^-d) the exponential and the sum with 1 err by 1 at most.
+    """
+    p = torch.exp(x.v - o)
+    return through(p, x) + through(1 - p, y) + 2.0 + ELEMENTARY * own(o)

@@ -11,21 +11,25 @@ from typing import Any
 
 import torch
 
-from compare.reference.operations.sums import either, variance
+from compare.reference.operations.sums import either, rewritten, variance
 from compare.reference.rounded import Rounded, copied, value
 from compare.reference.rules import form
 
 
 def _scaled(x: Any, mean: Any, r: Any, gamma: Any, beta: Any) -> Any:
-    """Return the larger of the errors of both forms."""
+    """Return the first form, with the errors of both."""
     straight = (x - mean) * r
-    scale = r
     if gamma is not None:
-        straight, scale = straight * gamma, r * gamma
-    shift = -(mean * scale)
+        straight = straight * gamma
     if beta is not None:
-        straight, shift = straight + beta, shift + beta
-    return either(straight, x * scale + shift)
+        straight = straight + beta
+
+    def folded(x: Any, mean: Any, r: Any, gamma: Any, beta: Any) -> Any:
+        scale = r if gamma is None else r * gamma
+        shift = -(mean * scale)
+        return x * scale + (shift if beta is None else shift + beta)
+
+    return rewritten(straight, folded, x, mean, r, gamma, beta)
 
 
 def _back(g: Any, x: Any, mean: Any, r: Any, gamma: Any, over: list[int], fixed: bool) -> Any:

@@ -30,6 +30,13 @@ def _amplified(factor: Any, other: Any) -> Tensor | float:
     return torch.tensor(ks, dtype=W.dtype, device=W.device).view(-1, 1, 1)
 
 
+def _dominance(x: Any) -> float:
+    """Return the share of the largest direction of a matrix of parameters in its square, 0 to 1."""
+    if not (isinstance(x, Rounded) and x.is_weight) or x.v.dim() != 2 or min(x.v.shape) < 2:
+        return 0.0
+    return (amplification(x.v) - 1) / (min(x.v.shape) - 1)
+
+
 def product(a: Any, b: Any) -> Rounded:
     """Return a @ b of (..., p, n) and (..., n, q), of two or three dimensions.
 
@@ -38,13 +45,16 @@ def product(a: Any, b: Any) -> Rounded:
 
         E^2 = (k m Ea^2) b^2 + a^2 (k m Eb^2) + sum t^2 + (n - 1) / n (s sum P^2 + s sum t^2)
 
-    and, where neither is made of parameters, beside it the bound (s sum |P| + s / 2 sum |t|) / C.
+    and beside it the bound (s sum |P| + s / 2 sum |t|) / C where neither is made of parameters;
+    else the share of its square that the dominant direction has in theirs: equal weights make equal
+    terms, which round the same way again and again.
     Factors that are rounded before (TF32) add 2 f^2 sum t^2.
     """
     A, B, kind = value(a), value(b), current().format
     n = A.shape[-1]
     s, of_data = block(n), not any(isinstance(x, Rounded) and x.is_weight for x in (a, b))
-    o, partial2, sizes = _in_blocks(A, B, s, of_data)
+    systematic = 1.0 if of_data else max(_dominance(a), _dominance(b))
+    o, partial2, sizes = _in_blocks(A, B, s, systematic > 0)
     added = (n - 1) / n * kind.added2 if n else 0.0
     A2, B2 = A * A, B * B
     left = A2 * (added * s + (kind.added2 if n > 1 else 1.0) + 2 * kind.factors2)
@@ -60,7 +70,7 @@ def product(a: Any, b: Any) -> Rounded:
     e2.add_(partial2, alpha=added * s)
     if sizes is not None:
         bound = (A.abs() @ B.abs()).mul_(0.5 * (s + 1)).add_(sizes, alpha=s)
-        e2.addcmul_(bound, bound, value=kind.added2 / C**2)
+        e2.addcmul_(bound, bound, value=systematic * kind.added2 / C**2)
     weight = all(isinstance(x, Rounded) and x.is_weight for x in (a, b))
     return Rounded(o, e2.add_(kind.floor2), is_weight=weight)
 

@@ -1,5 +1,6 @@
 """Sums over dimensions, and what is made of them: mean, variance, norm, product, running sums."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -61,8 +62,12 @@ def variance(x: Any, dim: Any, keepdim: bool, correction: float) -> tuple[Any, A
     mean = _mean(x, dim, True)
     n = x.numel() / mean.numel()
     d = x - mean
-    one, two = _mean(x * x, dim, True) - mean * mean, _sum(d * d, dim, True) / (n - correction)
-    two = either(two, one * (n / (n - correction)) if correction else one)
+
+    def in_one(x: Any) -> Any:
+        mean = _mean(x, dim, True)
+        return (_mean(x * x, dim, True) - mean * mean) * (n / (n - correction))
+
+    two = rewritten(_sum(d * d, dim, True) / (n - correction), in_one, x)
     if keepdim:
         return two, mean
     shape = [n for i, n in enumerate(x.shape) if i not in _reduced(x, dim)]
@@ -75,6 +80,19 @@ def either(first: Any, *others: Any) -> Any:
         return first
     e2 = largest(*(0.0 if x.e2 is None else x.e2 for x in (first, *others)))
     return Rounded(first.v, e2, is_weight=first.is_weight)
+
+
+def rewritten(first: Any, other: Callable[..., Any], *operands: Any) -> Any:
+    """Return `first`, with the errors that `other`, the same in another form, makes by itself.
+
+    The errors of the operands arrive by the same derivative in both. Where an operand stands twice
+    in a form, their parts would be taken for independent, and would not cancel.
+    """
+    if not isinstance(first, Rounded) or first.e2 is None:
+        return first
+    made = other(*(Rounded(x.v, None) if isinstance(x, Rounded) else x for x in operands))
+    own2 = 0.0 if made.e2 is None else made.e2
+    return Rounded(first.v, first.e2 + own2, is_weight=first.is_weight)
 
 
 @form("var")
