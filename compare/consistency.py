@@ -29,7 +29,7 @@ def follows_params(calls: Calls, plain: Stimulus, reference: Reference) -> Judge
         candidate.write(params)
         loss = candidate.loss(plain.x, plain.t)
         mode = calls.mode(plain, training=calls.told(training=True))
-        e = reference.evaluate(params, plain.x, plain.t, mode=mode, gradients=False)
+        e = reference.evaluate(params, plain.x, plain.t, mode=mode)
         return loss, e
 
     actual, expected = losses(plain.params)

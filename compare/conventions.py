@@ -21,7 +21,12 @@ PLACES = 2
 ANY = "any"
 """Where a convention shows that is one of the forward pass, or of what is remembered."""
 
+Off = set[tuple[str, str, str]]
+"""Stimulus, probe and quantity of what is not SAME."""
+
 Judge = Callable[[Convention, str | None], list[Judgement]]
+Nearer = Callable[[Convention, Convention, Off], bool]
+"""Whether the reference under the second comes nearer to something that is off under the first."""
 
 
 class Entry(NamedTuple):
@@ -114,7 +119,8 @@ def capped(loss: float, e: Evaluation) -> list[float]:
     Such a row costs -log(epsilon), and the others of a batch of huge logits nothing. The loss may
     be a mean or a sum.
     """
-    rows = int(np.sum(e.y[np.arange(len(e.t)), e.t] == 0))
+    y = np.asarray(e.named["probabilities"])
+    rows = int(np.sum(y[np.arange(len(e.t)), e.t] == 0))
     if not rows or not loss > 0:
         return []
     found = [math.exp(-loss * len(e.t) / rows), math.exp(-loss / rows)]
@@ -151,6 +157,7 @@ def _rounded(epsilon: float) -> float:
 
 def recognise(
     judge: Judge,
+    nearer: Nearer,
     epsilons: Iterable[float] = (),
     shares: Iterable[float] = (),
     *,
@@ -171,13 +178,15 @@ def recognise(
     ----------
     judge : callable
         Takes a Convention and the name of a stimulus, or None for all; returns the judgements.
+    nearer : callable
+        Tells at less cost which conventions can mend nothing.
     epsilons : sequence of float
         To be tried beside those of the catalogue, and before them.
     shares : sequence of float
         That running statistics seem to take: see `share_taken`.
     start : Convention
-        Under which the forward pass is right by itself: tried at once, since in float32 two
-        conventions may all but cancel in some value, and each alone seem to make it worse.
+        Under which the forward pass is right by itself: in float32 two conventions may all but
+        cancel in some value, and each alone seem to make it worse.
     stress : set of str
         Stimuli on which two conventions may make worse what each alone mends.
     batchnorm, dropout, layernorm : bool
@@ -186,11 +195,9 @@ def recognise(
     known, has = dict.fromkeys((*epsilons, *EPSILONS)), (batchnorm, dropout, layernorm)
     names = ("batchnorm", "dropout", "layernorm")
     entries = [*catalogue(known, dict.fromkeys(shares), **dict(zip(names, has, strict=True)))]
-    convention, changes = PYTORCH, list[dict[str, Any]]()
+    convention, changes = start, list[dict[str, Any]]()
     judgements = judge(convention, None)
-    if start != PYTORCH and len(_off(started := judge(start, None))) < len(_off(judgements)):
-        convention, judgements = start, started
-    while entry := _next(entries, judge, convention, judgements, stress):
+    while entry := _next(entries, judge, nearer, convention, judgements, stress):
         convention = replace(convention, **entry.change)
         judgements = judge(convention, None)
         changes.append(entry.change)
@@ -215,6 +222,7 @@ def _is_in(entry: Entry, convention: Convention) -> bool:
 def _next(
     entries: list[Entry],
     judge: Judge,
+    nearer: Nearer,
     convention: Convention,
     judgements: list[Judgement],
     stress: Collection[str],
@@ -235,7 +243,8 @@ def _next(
             right_before = (w for w, probe, _ in off if probe == entry.probe and w not in spoilt)
             places = sorted(right_before)[:1]
         if any(
-            _explains(judge(trial, place), [j for j in judgements if j.where == place], stress)
+            nearer(convention, trial, {item for item in off if item[0] == place})
+            and _explains(judge(trial, place), [j for j in judgements if j.where == place], stress)
             for place in places
         ) and _explains(judge(trial, None), judgements, stress):
             return entry
@@ -255,6 +264,6 @@ def _explains(after: list[Judgement], before: list[Judgement], stress: Collectio
     return ordinary[0] < ordinary[1] if ordinary[0] != ordinary[1] else still < was
 
 
-def _off(judgements: list[Judgement]) -> set[tuple[str, str, str]]:
-    """Return what is not SAME: stimulus, probe and quantity."""
+def _off(judgements: list[Judgement]) -> Off:
+    """Return what is not SAME."""
     return {(j.where, j.probe, j.name) for j in judgements if j.verdict is not Verdict.SAME}

@@ -56,7 +56,7 @@ def found_decay(
     given = plain.params, plain.x, plain.t
 
     def is_right(names: list[str], decay: float, under: Convention) -> bool:
-        e = reference_of(decay).evaluate(*given, under, gradients=names != ["loss"])
+        e = reference_of(decay).evaluate(*given, under)
         judged = judge_values({n: actual[n] for n in names}, e, Derived(e, dtype), plain.name)
         return all(j.verdict is Verdict.SAME for j in judged)
 

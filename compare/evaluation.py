@@ -1,14 +1,14 @@
 """What one evaluation of the reference consists of; torch is not needed to hold it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from compare.activations import KNOWN, NEGATIVE_SLOPE
+from compare.activations import NEGATIVE_SLOPE
 
 Float64 = NDArray[np.float64]
 
@@ -89,33 +89,22 @@ class Mode:
 TRAINING = Mode()
 
 
-@dataclass(frozen=True)
-class Hidden:
-    """One hidden layer after its Affine: normalization, activation, dropout.
+class Errors(NamedTuple):
+    """The rounding errors that are to be expected of an Evaluation in one number format.
 
     Attributes
     ----------
-    n : ndarray (B, units)
-        What the activation is given: a normalization's gamma xn + beta, or z.
-    h : ndarray (B, units)
-        What the activation returns.
-    dn, dh : ndarray
-        Gradients by both.
-    mean, var, std : ndarray (units,) or (B, 1), or None
-        What BatchNorm took of z, or of its past; what LayerNorm took of each row of it. std is
-        sqrt(var + epsilon).
-    factor : ndarray (B, units) or float or None
-        What dropout multiplies with.
+    named : dict of str to compare.reference.evaluate.Evaluated
+        Every value with its E^2.
+    on_edge : ndarray of bool (B,)
+        Rows of which an operation selects by a margin that rounding may turn over.
+    u : float
+        Unit roundoff of the format.
     """
 
-    n: Float64
-    h: Float64
-    dn: Float64
-    dh: Float64
-    mean: Float64 | None = None
-    var: Float64 | None = None
-    std: Float64 | None = None
-    factor: Float64 | float | None = None
+    named: Mapping[str, Any]
+    on_edge: NDArray[np.bool_]
+    u: float
 
 
 @dataclass(frozen=True)
@@ -128,67 +117,51 @@ class Evaluation:
         W1 (fan_in, fan_out), b1, ...
     x, t : ndarray (B, features), (B,)
         The batch.
-    activation : str
-        Of the hidden layers.
-    z : list of ndarray (B, fan_out)
-        Pre-activations of each layer; the last are the logits.
-    a : list of ndarray (B, fan_in)
-        What each layer is given; the first is `x`.
-    hidden : list of Hidden
-        What is between z and the a of the next layer.
-    loss : float
-        Mean over the batch, weight decay included.
-    dz : list of ndarray
-        Gradients of the loss by `z`.
-    grads : dict
-        Gradients by `params`, under the same names.
-    running : dict
-        Running statistics after the evaluation, in training with BatchNorm.
-    weight_decay_lambda, convention, mode
+    convention, mode
         What was computed, as given.
+    named : dict
+        z1, a1, ..., logits, probabilities, log-probabilities, loss (mean over the batch, weight
+        decay included), gradients W2, b2, W1, b1, running statistics after training: causes before
+        effects. With BatchNorm, n1 is its output; with dropout, d1 is what it leaves of a1.
+    derive : callable
+        Makes the Errors in a dtype.
     """
 
     params: dict[str, Float64]
     x: Float64
     t: NDArray[np.int64]
-    activation: str
-    weight_decay_lambda: float
     convention: Convention
-    z: list[Float64]
-    a: list[Float64]
-    hidden: list[Hidden]
-    loss: float
-    dz: list[Float64]
-    grads: dict[str, Float64]
-    running: dict[str, Float64] = field(default_factory=dict)
-    mode: Mode = TRAINING
-
-    @cached_property
-    def log_y(self) -> Float64:
-        """The logarithm of the softmax of the logits, (B, classes)."""
-        with np.errstate(all="ignore"):  # logits that are not finite are found elsewhere
-            shifted = self.z[-1] - self.z[-1].max(axis=1, keepdims=True)
-            return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
-
-    @property
-    def y(self) -> Float64:
-        """The softmax of the logits, (B, classes)."""
-        with np.errstate(under="ignore"):
-            return np.asarray(np.exp(self.log_y))
+    mode: Mode
+    named: dict[str, Float64 | float]
+    derive: Callable[["Evaluation", DTypeLike], Errors] = field(repr=False, compare=False)
+    _errors: dict[str, Errors] = field(default_factory=dict, repr=False, compare=False)
 
     def values(self) -> dict[str, Float64 | float]:
-        """Return z1, a1, ..., logits, ..., loss, W2, b2, W1, b1: causes before effects.
+        """Return every value by name, in causal order."""
+        return self.named
 
-        With BatchNorm, n1 is its output; with dropout, d1 is what it leaves of a1.
+    def errors(self, dtype: DTypeLike) -> Errors:
+        """Return the errors that are to be expected in `dtype`, derived where they are asked for.
+
+        Raises
+        ------
+        UnsupportedError
+            It is not known how `dtype` rounds.
         """
-        hidden = [(layer.n, layer.h) for layer in self.hidden]
-        parts = Parts(self.z, hidden, self.a[1:], self.y, self.log_y, self.loss)
-        return by_name(parts, self, self.grads, self.running)
+        key = np.dtype(dtype).name
+        if key not in self._errors:
+            self._errors[key] = self.derive(self, dtype)
+        return self._errors[key]
 
     @property
-    def of_rows(self) -> bool:
-        """Whether what is normalised is each row, as in LayerNorm, and not each column."""
-        return any(layer.std is not None and layer.std.ndim == 2 for layer in self.hidden)
+    def loss(self) -> float:
+        """The loss."""
+        return float(self.named["loss"])
+
+    @cached_property
+    def grads(self) -> dict[str, Float64]:
+        """Gradients by `params`, under the same names."""
+        return {key: np.asarray(self.named[key]) for key in self.params if key in self.named}
 
     @property
     def is_finite(self) -> bool:
@@ -200,76 +173,8 @@ class Evaluation:
     @property
     def longest_sum(self) -> int:
         """The number of terms of the longest sum anywhere: rows, inputs or outputs of a layer."""
-        return max(len(self.x), int(max(max(W.shape) for W in self.weights)))
-
-    @property
-    def weights(self) -> list[Float64]:
-        """W1, W2, ... in network order."""
-        return [value for key, value in self.params.items() if key.startswith("W")]
-
-    @property
-    def decay(self) -> float:
-        """The factor of W in its gradient."""
-        return 2 * self.convention.decay_factor * self.weight_decay_lambda
-
-    @property
-    def scale(self) -> float:
-        """The factor of a row's loss in the batch's: 1 / B, or 1 for a summed loss."""
-        return 1 / len(self.x) if self.convention.mean else 1.0
-
-
-class Parts(NamedTuple):
-    """The values of a forward pass, or what belongs to each of them."""
-
-    z: list[Float64]
-    hidden: list[tuple[Float64, Float64]]  # n and h
-    a: list[Float64]  # what the layers after the first are given
-    y: Float64
-    log_y: Float64
-    loss: float
-
-
-def by_name(
-    parts: Parts, e: Evaluation, grads: Mapping[str, Float64], running: Mapping[str, Float64]
-) -> dict[str, Float64 | float]:
-    """Return the parts of `e`, or what belongs to them, by name and in causal order."""
-    first = e.hidden[0] if e.hidden else None
-    kinds = (first.std is not None, first.factor is not None) if first else (False, False)
-    return layer_names(parts, *kinds, grads, running)
-
-
-def layer_names(
-    parts: Parts,
-    batchnorm: bool,
-    dropout: bool,
-    grads: Mapping[str, Float64],
-    running: Mapping[str, Float64],
-) -> dict[str, Float64 | float]:
-    """Return parts by name and in causal order, of a network with BatchNorm or dropout, or not."""
-    z = parts.z
-    named: dict[str, Float64 | float] = {}
-    for i, ((n, h), a) in enumerate(zip(parts.hidden, parts.a, strict=True), 1):
-        named[f"z{i}"] = z[i - 1]
-        if batchnorm:
-            named[f"n{i}"] = n
-        named[f"a{i}"] = h
-        if dropout:
-            named[f"d{i}"] = a
-    last = {"logits": z[-1], "probabilities": parts.y, "log-probabilities": parts.log_y}
-    named |= {**last, "loss": parts.loss}
-    for i in range(len(z) if grads else 0, 0, -1):
-        names = (f"gamma{i}", f"beta{i}", f"W{i}", f"b{i}")
-        named |= {name: grads[name] for name in names if name in grads}
-    return {**named, **running}
-
-
-def derivative(e: Evaluation, i: int) -> Float64:
-    """Return the derivative of the activation of hidden layer `i`, counted from 1, (B, units)."""
-    known, n = KNOWN[e.activation], e.hidden[i - 1].n
-    slopes = known.derivative(n, e.convention.negative_slope)
-    if known.has_kink and e.convention.relu_at_zero:
-        return np.where(n == 0, 1.0, slopes)
-    return slopes
+        weights = (value for key, value in self.params.items() if key.startswith("W"))
+        return int(max(len(self.x), *(size for W in weights for size in W.shape)))
 
 
 def probe_of(name: str) -> str:

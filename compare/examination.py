@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.activations import BOOK
+from compare.architecture import Extras
 from compare.calls import Calls, Response
 from compare.candidate import LABELS, Candidate
 from compare.cause import Diagnosis
-from compare.causes.case import Case
+from compare.causes.case import Case, distance
 from compare.causes.facts import upheld
 from compare.causes.replay import Given
 from compare.consistency import follows_params, stateless
-from compare.conventions import NOTHING, capped, decay_text, recognise, shares_taken
+from compare.conventions import NOTHING, Off, capped, decay_text, recognise, shares_taken
 from compare.decay import found_decay
 from compare.diagnosis import Search
 from compare.evaluation import PYTORCH, Convention, Evaluation
@@ -25,15 +26,16 @@ from compare.identification import Identification, Identity
 from compare.initialisation import init_text, judge_init, name_rule
 from compare.judge import judge_values
 from compare.judgement import DIFFERENCES, Judgement, Verdict, first_failing, judge_fact, overall
+from compare.kept import Kept
 from compare.numerical import Numerical, judge_numerical, recognised
 from compare.own_loss import is_derivative
 from compare.report import Report
-from compare.rounding import kink_rows, subnormal_allowed
-from compare.rules import RuleOf, rule_of
+from compare.rounding import subnormal_allowed
+from compare.rules import Derived
 from compare.scope import scope_text, unknown_part
 from compare.stimuli import Stimulus, without_kink_rows
 from compare.targets import find_forms
-from compare.torch_network import Extras, Reference
+from compare.torch_network import Reference
 
 Array = NDArray[np.floating[Any]]
 
@@ -72,6 +74,7 @@ class Examination:
         self.stimuli = stimuli_of(candidate, rng)
         self.calls = Calls(candidate, self.weight_decay_lambda)
         self.convention = PYTORCH
+        self._kept = Kept()
         self.numerical: Numerical | None = None
 
     def run(
@@ -182,20 +185,37 @@ class Examination:
         slope = identity.convention.negative_slope
         decays = {None, *(r.stimulus.weight_decay for r in responses)}
         references = {decay: self._reference(activation, decay) for decay in decays}
-        rules = {key: rule_of(each, self.candidate.dtype) for key, each in references.items()}
 
         def judge(convention: Convention, where: str | None) -> list[Judgement]:
             here = [
-                (r, references[r.stimulus.weight_decay], rules[r.stimulus.weight_decay])
+                (r, references[r.stimulus.weight_decay])
                 for r in responses
                 if where in (None, r.stimulus.name)
             ]
             followed = replace(convention, negative_slope=slope)
             return [j for of_response in here for j in self._judge(*of_response, followed)]
 
+        def nearer(before: Convention, after: Convention, off: Off) -> bool:
+            if self.numerical or any(name == NOTHING for _, _, name in off):
+                return True  # what was not judged, or is no value of the reference
+            for r in responses:
+                names = {n for where, _, n in off if where == r.stimulus.name and n in r.actual}
+                reference = references[r.stimulus.weight_decay]
+                one, other = (
+                    self._at(r, reference, replace(c, negative_slope=slope)).named
+                    for c in (before, after)
+                )
+                if any(
+                    n in one and distance(r.actual[n], other[n]) < distance(r.actual[n], one[n])
+                    for n in names
+                ):
+                    return True
+            return False
+
         reference = references[None]
         judgements, names, convention = recognise(
             judge,
+            nearer,
             self._epsilons(responses, reference),
             self._shares(responses, reference),
             start=replace(start, negative_slope=PYTORCH.negative_slope),
@@ -371,13 +391,10 @@ class Examination:
         previous: Mapping[str, Any] = self.previous
         decays = {r.stimulus.weight_decay for r in responses}
         references = {decay: self._reference(activation, decay) for decay in decays}
-        rules = {key: rule_of(each, self.candidate.dtype) for key, each in references.items()}
         there = self.plain.params.keys() - set(self.candidate.absent)
         for r in responses:
             s, reference = r.stimulus, references[r.stimulus.weight_decay]
-            e = reference.evaluate(
-                s.params, s.x, s.t, convention, r.mode, gradients=r.mode.training
-            )
+            e = self._at(r, reference, convention)
             given = Given(
                 s.params, s.x, s.t, activation, reference.weight_decay_lambda,
                 convention, r.mode, reference.extras.dropout, previous, self.given,
@@ -385,8 +402,8 @@ class Examination:
             )  # fmt: skip  # what, then the circumstances
             grads = {key: r.actual[key] for key in s.params if key in r.actual}
             previous = grads if there <= grads.keys() else previous
-            rule = rules[s.weight_decay](e)
-            if reference.extras.ties_rows and kink_rows(e, rule.derived.rounding).any():
+            rule = Derived(e, self.candidate.dtype)
+            if reference.extras.ties_rows and rule.on_edge.any():
                 continue
             actual = r.actual
             if self.numerical:
@@ -420,23 +437,21 @@ class Examination:
         found = self.candidate.found
         extras = Extras(found.batchnorm, found.ratio, found.normalization == "layer")
         decay = self.weight_decay_lambda if decay is None else decay
-        return Reference(self.candidate.sizes, activation, decay, extras)
+        return Reference(self.candidate.sizes, activation, decay, extras, kept=self._kept)
 
-    def _judge(
-        self, r: Response, reference: Reference, rule: RuleOf, c: Convention
-    ) -> list[Judgement]:
+    def _judge(self, r: Response, reference: Reference, c: Convention) -> list[Judgement]:
         """Judge a response; what follows from leaving the range under stress is a limit."""
         where = r.stimulus.name
-        s, gradients = r.stimulus, r.mode.training
-        e = reference.evaluate(s.params, s.x, s.t, c, r.mode, gradients=gradients)
-        ruled = rule(e)
-        if reference.extras.ties_rows and kink_rows(e, ruled.derived.rounding).any():
+        s = r.stimulus
+        e = self._at(r, reference, c)
+        rule = Derived(e, self.candidate.dtype)
+        if reference.extras.ties_rows and rule.on_edge.any():
             detail = "a ReLU is on its edge, and no row can be left out"
             return [Judgement("gradient", NOTHING, where, Verdict.INCONCLUSIVE, detail=detail)]
         actual = r.actual
         if self.numerical:
             actual = {key: value for key, value in actual.items() if key not in s.params}
-        judgements = judge_values(actual, e, ruled, where)
+        judgements = judge_values(actual, e, rule, where)
         if self.numerical and not s.is_stress:
             how = s, reference, c, self.candidate.dtype
             judgements += judge_numerical(self.numerical, r.actual, *how)
@@ -450,6 +465,11 @@ class Examination:
             return [replace(j, is_limit=j.fails) for j in judgements]
         return judgements
 
+    def _at(self, r: Response, reference: Reference, c: Convention) -> Evaluation:
+        """Return what the reference computes where the network was asked."""
+        s = r.stimulus
+        return reference.evaluate(s.params, s.x, s.t, c, r.mode, gradients=r.mode.training)
+
     def _epsilons(self, responses: list[Response], reference: Reference) -> list[float]:
         """Return the epsilons that the loss is capped by under stress, if it is."""
         return [
@@ -458,9 +478,7 @@ class Examination:
             if r.stimulus.is_stress and "loss" in r.actual
             for epsilon in capped(
                 r.actual["loss"],
-                reference.evaluate(
-                    r.stimulus.params, r.stimulus.x, r.stimulus.t, mode=r.mode, gradients=False
-                ),
+                self._at(r, reference, PYTORCH),
             )
         ]
 
@@ -470,9 +488,8 @@ class Examination:
         for r in responses:
             s = r.stimulus
             if r.mode.training and not s.is_stress and "running_mean1" in r.actual:
-                e = reference.evaluate(s.params, s.x, s.t, mode=r.mode, gradients=False)
-                if (new := e.hidden[0].mean) is not None:
-                    moves.append((r.actual["running_mean1"], s.running["running_mean1"], new))
+                new = np.asarray(self._at(r, reference, PYTORCH).named["z1"]).mean(axis=0)
+                moves.append((r.actual["running_mean1"], s.running["running_mean1"], new))
         return shares_taken(moves)
 
     def _purity(self) -> Judgement:

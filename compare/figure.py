@@ -13,7 +13,6 @@ from matplotlib.lines import Line2D
 
 from compare.judgement import Judgement, first_failing
 from compare.optimiser import NAMES
-from compare.rounding import MEASURED
 from scratch import smooth_curve
 
 if TYPE_CHECKING:
@@ -108,15 +107,9 @@ def plot_losses(axes: Axes, report: "RunReport") -> Axes:
 
 
 def plot_errors(axes: Axes, report: "RunReport") -> Axes:
-    """Draw the free run's worst gradient error of each step, and what was judged and allowed.
-
-    Where noise was measured, in units of it.
-    """
-    measured = report.options["dtype"] == "float32" and any(init.points for init in report.inits)
+    """Draw the free run's worst gradient error of each step, and what was judged and allowed."""
     for number, (init, colour, marker) in enumerate(_styled(report)):
-        trace, unit = init.trace, MEASURED["norm"]
-        drawn = [unit * share for share in trace.shares] if measured else trace.errors
-        errors = np.array([error if error else np.nan for error in drawn])
+        errors = np.array([error if error else np.nan for error in init.trace.errors])
         steps, end = np.arange(len(errors)), init.compared
         axes.plot(
             steps[:end], errors[:end], color=colour, linewidth=0.7, alpha=0.75,
@@ -127,26 +120,19 @@ def plot_errors(axes: Axes, report: "RunReport") -> Axes:
             axes.plot([end], errors[end : end + 1], "x", color=colour, markersize=9, mew=2)
         judged = sorted(init.points)
         points = [init.points[step] for step in judged]
-        found = [unit * point.score if measured else point.relative_error for point in points]
         axes.plot(
-            judged, [unit if measured else p.relative_allowed or np.nan for p in points], ":",
-            color="#555555" if measured else colour,
+            judged, [p.relative_allowed or np.nan for p in points], ":", color=colour,
             marker="_", linewidth=1.6, label=f"{init.label} allowed",
         )  # fmt: skip  # data, then look
         axes.plot(
-            judged, [error or np.nan for error in found], marker, color=colour,
+            judged, [p.relative_error or np.nan for p in points], marker, color=colour,
             linestyle="none", markeredgecolor="white", markersize=6, clip_on=False,
             label=f"{init.label} judged",
         )  # fmt: skip  # data, then look
         if first := first_failing(init.failing):
             _mark_failure(axes, number, init.label, first, colour)
     axes.set_yscale("log")
-    ylabel = (
-        "worst gradient: error / rounding noise"
-        if measured
-        else ("relative error of the worst gradient")
-    )
-    axes.set(xlabel="step", ylabel=ylabel)
+    axes.set(xlabel="step", ylabel="relative error of the worst gradient")
     axes.set_xlim(0, _last_step(report))
     allowed = ", and what is allowed" if any(init.points for init in report.inits) else ""
     axes.set_title(f"Gradients: distance between the two{allowed}", loc="left")

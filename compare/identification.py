@@ -12,8 +12,9 @@ from compare.activations import BOOK, KNOWN
 from compare.calls import Calls
 from compare.conventions import EPSILONS, VARIANCE_EPSILONS
 from compare.decay import multiple_of
-from compare.evaluation import PYTORCH, Convention, Mode
+from compare.evaluation import PYTORCH, Convention, Evaluation, Mode
 from compare.judge import judge_values
+from compare.judgement import norm
 from compare.rules import Derived
 from compare.stimuli import Stimulus
 from compare.torch_network import Reference
@@ -51,6 +52,17 @@ class Trial(NamedTuple):
     def agrees(self) -> bool:
         """Whether the forward pass is this one, to rounding."""
         return self.score <= 1
+
+
+class Setting(NamedTuple):
+    """What a network may be, what was seen of it in a mode, and how far off it is then."""
+
+    off: float
+    activation: str
+    convention: Convention
+    mode: Mode
+    actual: dict[str, Any]
+    inner: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -139,47 +151,84 @@ class Identification:
 
     def _agreeing(self, declared: str | None) -> list[Trial]:
         """Return the nearest trial, with one before it that agrees where that does not."""
-        nearest = min(self._trials((declared,) if declared else BOOK))
+        nearest = self._nearest((declared,) if declared else BOOK)
         if nearest.agrees or len(self.candidate.sizes) == 2:
             return [nearest]
         if declared:
             return [*(self._leaky() if declared == "leaky_relu" else []), nearest][:1]
-        others = sorted(self._trials(k for k in KNOWN if k not in BOOK))
-        agreeing = [trial for trial in (*others, *self._leaky()) if trial.agrees]
+        other = self._nearest(k for k in KNOWN if k not in BOOK)
+        agreeing = [trial for trial in (other, *self._leaky()) if trial.agrees]
         return [*agreeing[:1], nearest]
 
     def _trials(
         self, activations: Iterable[str], slope: float = PYTORCH.negative_slope
     ) -> Iterator[Trial]:
-        candidate, plain = self.candidate, self.plain
-        found, either = candidate.found, (False, True)
-        references = {name: self.reference_of(name) for name in activations}
+        """Yield a trial of each activation where it comes nearest, the nearest first."""
+        seen = set[str]()
+        for setting in sorted(self._settings(activations, slope), key=lambda s: s.off):
+            if setting.activation not in seen:
+                seen.add(setting.activation)
+                yield min(self._tried(setting))
+
+    def _nearest(self, activations: Iterable[str]) -> Trial:
+        """Return the first trial that agrees, or the best of all."""
+        tried = []
+        for trial in self._trials(activations):
+            if trial.agrees:
+                return trial
+            tried.append(trial)
+        return min(tried)
+
+    def _settings(self, activations: Iterable[str], slope: float) -> Iterator[Setting]:
+        """Yield all that the network may be, with how far off the end of it is then."""
+        candidate, found, either = self.candidate, self.candidate.found, (False, True)
+        named = list(activations)
         told = (True,) if not found.has_modes else either if found.can_switch else (False,)
         for training in told:
             actual = self._seen(training=training)
-            inner = candidate.outputs(plain.x, training=training)
+            inner = candidate.outputs(self.plain.x, training=training)
             inner = {name: value for name, value in inner.items() if name[0] in "znad"}
             # In which mode one is that cannot be told is found here, too.
             modes = (training,) if found.can_switch or not found.has_modes else either
-            for name, mode, convention in product(references, modes, self.conventions()):
-                of_call = self.calls.mode(plain, training=mode)
-                given = plain.params, plain.x, plain.t
+            for name, is_training, convention in product(named, modes, self.conventions()):
+                mode = self.calls.mode(self.plain, training=is_training)
                 leaky = replace(convention, negative_slope=slope)
-                e = references[name].evaluate(*given, leaky, of_call)
-                rule = Derived(e, candidate.dtype)
-                inside = judge_values(inner, e, rule, plain.name)
-                right = next((i for i, j in enumerate(inside) if j.fails), len(inside))
-                judged = judge_values(actual, e, rule, plain.name)
-                if self.last in actual:  # the last weights' gradient may have weight decay in it
-                    added = actual[self.last] - e.grads[self.last]
-                    decay = max(0.0, multiple_of(plain.params[self.last], added))
-                    e = self.reference_of(name, decay).evaluate(*given, leaky, of_call)
-                    judged += judge_values(actual, e, Derived(e, candidate.dtype), plain.name)
-                for judgement in judged:
-                    wrong = judgement.score if judgement.score <= 1 else math.inf
-                    form = "loss" if judgement.probe == "gradient" else judgement.name
-                    how_near = min(wrong, 1), -right, judgement.score
-                    yield Trial(*how_near, name, form, mode, slope)
+                setting = Setting(0.0, name, leaky, mode, actual, inner)
+                yield setting._replace(off=self._off(setting))
+
+    def _evaluated(self, setting: Setting, decay: float | None = None) -> Evaluation:
+        given = self.plain.params, self.plain.x, self.plain.t
+        reference = self.reference_of(setting.activation, decay)
+        return reference.evaluate(*given, setting.convention, setting.mode)
+
+    def _off(self, setting: Setting) -> float:
+        """Return the relative error of what is seen, as whatever it is nearest to."""
+        named, shares = self._evaluated(setting).named, []
+        for name, value in setting.actual.items():
+            off = np.asarray(value) - named[name]
+            if name == self.last:
+                off = off - multiple_of(self.plain.params[name], off) * self.plain.params[name]
+            with np.errstate(all="ignore"):
+                shares.append(float(norm(off) / norm(np.asarray(named[name]))))
+        return min((share for share in shares if math.isfinite(share)), default=math.inf)
+
+    def _tried(self, setting: Setting) -> Iterator[Trial]:
+        """Yield how near one comes, as each that its end may be."""
+        dtype, where, e = self.candidate.dtype, self.plain.name, self._evaluated(setting)
+        inside = judge_values(setting.inner, e, Derived(e, dtype), where)
+        right = next((i for i, j in enumerate(inside) if j.fails), len(inside))
+        judged = judge_values(setting.actual, e, Derived(e, dtype), where)
+        if self.last in setting.actual:  # the last weights' gradient may have weight decay in it
+            added = setting.actual[self.last] - e.grads[self.last]
+            decay = max(0.0, multiple_of(self.plain.params[self.last], added))
+            e = self._evaluated(setting, decay)
+            judged += judge_values(setting.actual, e, Derived(e, dtype), where)
+        for judgement in judged:
+            wrong = judgement.score if judgement.score <= 1 else math.inf
+            form = "loss" if judgement.probe == "gradient" else judgement.name
+            how_near = min(wrong, 1), -right, judgement.score
+            kind = setting.activation, form, setting.mode.training
+            yield Trial(*how_near, *kind, setting.convention.negative_slope)
 
     def _leaky(self) -> list[Trial]:
         """Return the trials of leaky ReLUs of the slope that fits best."""

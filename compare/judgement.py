@@ -59,8 +59,6 @@ class Judgement:
         What else there is to say.
     stack : str
         'torch' where the reference's own training loop is judged, else empty.
-    measured : bool
-        Whether what is allowed comes from measured noise; else it was derived.
     is_limit : bool
         Whether it fails only because the network leaves the range of its numbers in a state that
         training never visits: listed, and no mistake.
@@ -80,7 +78,6 @@ class Judgement:
     ratio: float | None = None
     detail: str = ""
     stack: str = ""
-    measured: bool = False
     is_limit: bool = False
 
     @property
@@ -124,16 +121,12 @@ def _ratio(a: float, b: float) -> float:
 
 
 class Extent(NamedTuple):
-    """How much error there is in a part of a tensor, how much is allowed, and of what size;
-    where, if the part is one element; whether what is allowed was measured or derived.
-    """
+    """How much error there is in a part of a tensor, how much is allowed, and of what size."""
 
     error: float
     allowed: float
     size: float
     part: str = ALL
-    at: tuple[int, ...] | None = None
-    measured: bool = False
 
 
 class Rule(Protocol):
@@ -159,18 +152,18 @@ def judge_tensor(
     if odd := _not_comparable(probe, name, where, a, e):
         return odd
     d = a - e
-    error, allowed, size, part, at, measured = rule.extent(name, d, e)
+    error, allowed, size, part = rule.extent(name, d, e)
     if not math.isfinite(allowed):
         detail = "values too large to say what rounding does to them"
         return Judgement(probe, name, where, Verdict.INCONCLUSIVE, error, detail=detail)
     verdict = Verdict.SAME if error <= allowed else Verdict.DIFFERENT
-    index = at or tuple(int(i) for i in np.unravel_index(np.argmax(np.abs(d)), d.shape))
+    index = tuple(int(i) for i in np.unravel_index(np.argmax(np.abs(d)), d.shape))
     ratio = None
     if verdict is Verdict.DIFFERENT and e.size > 1:
         ratio = _constant_ratio(a, e, rule.allowed(name))
     return Judgement(
         probe, name, where, verdict, error, allowed, size, part,
-        index, float(a[index]), float(e[index]), ratio, measured=measured,
+        index, float(a[index]), float(e[index]), ratio,
     )  # fmt: skip  # one line a group: what, how far, where
 
 
@@ -247,7 +240,7 @@ def _constant_ratio(a: Array, e: Array, allowed: float) -> float | None:
     return k if norm(a - k * e) <= max(1.0, abs(k)) * allowed else None
 
 
-def norm(x: Array, axis: int | tuple[()] | None = None) -> Any:
+def norm(x: Array, axis: int | tuple[int, ...] | None = None) -> Any:
     """L2 norm, of values near overflow too."""
     largest = float(np.abs(x).max(initial=0.0))
     if largest == 0 or not math.isfinite(largest):

@@ -15,8 +15,6 @@ class Trace:
         Loss of each step, after the update, on the same batch.
     errors : list of float
         Worst relative error over all gradients, each stack at its own parameters: the free run.
-    shares : list of float
-        The worst of those errors as shares of what the last judged step allows; NaN before one.
     flip : int or None
         The first step in which a ReLU of the two lets different samples pass. From there on the
         two are different functions, and the free run says nothing.
@@ -27,7 +25,6 @@ class Trace:
     scratch: list[float] = field(default_factory=list)
     torch: list[float] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
-    shares: list[float] = field(default_factory=list)
     flip: int | None = None
     apart: int | None = None
 

@@ -20,7 +20,9 @@ from compare.causes.replay import Given
 from compare.causes.run import BATCH, DATA, INIT, Batches, Drawn
 from compare.diagnosis import Search
 from compare.judgement import Judgement, first_failing, norm
-from compare.rounding import SAFETY, unit_roundoff
+from compare.reference.allowed import C
+from compare.rounding import unit_roundoff
+from compare.rules import Derived
 from compare.update_diagnosis import Updated, diagnose_update
 
 if TYPE_CHECKING:  # which imports this
@@ -268,7 +270,7 @@ def _agrees(value: Any, actual: Array, dtype: DTypeLike, most: float) -> bool:
     value, actual = np.asarray(value, float), np.asarray(actual, float)
     if value.shape != actual.shape:
         return False
-    allowed = SAFETY * unit_roundoff(dtype) * np.maximum(np.abs(actual), np.abs(value))
+    allowed = C * unit_roundoff(dtype) * np.maximum(np.abs(actual), np.abs(value))
     return bool((np.abs(value - actual) <= allowed).mean() >= most)
 
 
@@ -370,7 +372,7 @@ def _loss_before(trial: "Trial", side: str) -> Diagnosis | None:
         e = trial.reference.evaluate(
             move.before, x, t, trial.convention, move.afterwards, gradients=False
         )
-        if not abs(move.loss - e.loss) <= trial.rule(e).derived.allowed("loss"):
+        if not abs(move.loss - e.loss) <= Derived(e, trial.dtype).allowed("loss"):
             return None
     return _found(LOSS_BEFORE, len(trial.evidence), ("loss",))
 
@@ -392,11 +394,11 @@ def _old_gradients(trial: "Trial", side: str) -> Diagnosis | None:
     for (before, now), step in zip(pairs, steps, strict=True):
         x, t = step.batch if side == "ours" else _numpy(step.reference_batch)
         e = trial.reference.evaluate(now.before, x, t, trial.convention, now.training)
-        rule = trial.rule(e)
+        rule = Derived(e, trial.dtype)
         for key, expected in e.grads.items():
             left = norm(now.grads[key] - before.grads[key] - expected)
             size = norm(np.asarray(before.grads[key], float)) * unit_roundoff(trial.dtype)
-            if not left <= rule.derived.allowed(key) + SAFETY * size:
+            if not left <= rule.allowed(key) + C * size:
                 return None
     return _found(ALL_SO_FAR, len(steps), tuple(moves[1].grads))
 
@@ -434,7 +436,9 @@ def _cases(trial: "Trial", side: str, *, loss: bool) -> Iterator[Case]:
             convention, mode, trial.reference.extras.dropout, previous,
         )  # fmt: skip  # as in Given
         previous = move.grads
-        yield Case(f"step {step.number}", given, actual, e.values(), trial.rule(e), trial.dtype)
+        yield Case(
+            f"step {step.number}", given, actual, e.values(), Derived(e, trial.dtype), trial.dtype
+        )
 
 
 def _numpy(batch: Any) -> tuple[Array, Array]:

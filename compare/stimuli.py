@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from compare.evaluation import Evaluation, Mode
-from compare.rounding import expected_rounding, kink_rows
 
 if TYPE_CHECKING:  # it imports torch, and batches can be drawn without
     from compare.torch_network import Reference
@@ -174,7 +173,7 @@ class Stimuli:
         for i in range(1, len(self.sizes) - 1):
             params[f"W{i}"] *= 4
         stimulus = Stimulus(f"{rows} rows, saturated units", params, x, t, self.running())
-        logits = evaluated(stimulus, reference).z[-1]
+        logits = np.asarray(evaluated(stimulus, reference).named["logits"])
         self._scale_last(params, 10 / np.abs(logits).max())
         return stimulus
 
@@ -185,7 +184,7 @@ class Stimuli:
         params = self.params()
         t, running = np.zeros(rows, np.int64), self.running()
         stimulus = Stimulus(f"{rows} rows, huge logits", params, x, t, running, is_stress=True)
-        logits = evaluated(stimulus, reference).z[-1]
+        logits = np.asarray(evaluated(stimulus, reference).named["logits"])
         order = logits.argsort(axis=1)
         t = np.where(np.arange(rows) % 2, order[:, 0], order[:, -1])
         margin = (logits.max(axis=1) - logits.min(axis=1)).min()
@@ -231,7 +230,7 @@ class Stimuli:
             stimulus = draw()
             e = evaluated(stimulus, reference)
             alive = all(grad.any() for grad in e.grads.values())
-            if alive and not kink_rows(e, expected_rounding(e, self.dtype)).any():
+            if alive and not e.errors(self.dtype).on_edge.any():
                 break
         return stimulus
 
@@ -253,7 +252,7 @@ def evaluated(stimulus: Stimulus, reference: "Reference") -> Evaluation:
 def without_kink_rows(stimulus: Stimulus, reference: "Reference") -> Stimulus | None:
     """Return the stimulus without rows that have a ReLU on the brink of 0; None if all have."""
     e = evaluated(stimulus, reference)
-    keep = ~kink_rows(e, expected_rounding(e, stimulus.x.dtype))
+    keep = ~e.errors(stimulus.x.dtype).on_edge
     if keep.all():
         return stimulus
     if not keep.any() or reference.extras.ties_rows:

@@ -13,6 +13,7 @@ from torch import Tensor
 import scratch
 import torch_ref
 from compare.activations import BOOK
+from compare.architecture import PLAIN, Extras
 from compare.check import examined
 from compare.errors import InputError
 from compare.evaluation import PYTORCH, Convention
@@ -23,7 +24,6 @@ from compare.options import HIDDEN, Options
 from compare.plan import Plan, dropout_rng
 from compare.progress import say
 from compare.remote import RemoteCandidate, file_and_name
-from compare.torch_network import PLAIN, Extras
 
 AS_TORCH = {"eps": 1e-5, "unbiased": True, "initial_var": 1.0}
 """The arguments with which BatchNormalization of scratch computes what nn.BatchNorm1d does."""

@@ -1,67 +1,30 @@
-"""What torch_ref computes at given parameters on one batch, with everything in between."""
+"""torch_ref's module at anybody's parameters, evaluated as any other module is."""
 
-import itertools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor, nn
 
 import torch_ref
-from compare.evaluation import PYTORCH, TRAINING, Convention, Evaluation, Hidden, Mode
+from compare.architecture import PLAIN, Extras, built, names_of
+from compare.definitions import Loss, loss_of, under
+from compare.evaluation import PYTORCH, TRAINING, Convention, Errors, Evaluation, Mode
+from compare.kept import Kept, digest
+from compare.reference.evaluate import Evaluated, Quantity, evaluate
+from compare.reference.formats import format_of
 
 Array = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Extras:
-    """What the hidden layers have beside Affine and activation.
+KINDS = ("gamma", "beta", "W", "b")
+"""The parameters of a layer, as gradients are computed."""
 
-    Attributes
-    ----------
-    batchnorm : bool
-        Between them.
-    dropout : float or None
-        After them, with this share dropped; None for none.
-    layernorm : bool
-        Between them, in the place of BatchNorm.
-    """
-
-    batchnorm: bool = False
-    dropout: float | None = None
-    layernorm: bool = False
-
-    @property
-    def ties_rows(self) -> bool:
-        """Whether no row of a batch can be left out: they depend on each other, or on masks."""
-        return self.batchnorm or self.dropout is not None
-
-    def __bool__(self) -> bool:
-        return self.batchnorm or self.layernorm or self.dropout is not None
-
-
-PLAIN = Extras()
-
-EXACT = 40.0
-"""From where softplus is taken for linear: exp(-40) is lost beside 40 in float64. From 20 on, which
-is PyTorch's default, 1e-10 of it is left out."""
-
-MODULES: dict[str, Callable[[Convention], nn.Module]] = {
-    "leaky_relu": lambda c: nn.LeakyReLU(c.negative_slope),
-    "elu": lambda _: nn.ELU(),
-    "gelu": lambda _: nn.GELU(),
-    "gelu_tanh": lambda _: nn.GELU(approximate="tanh"),
-    "silu": lambda _: nn.SiLU(),
-    "softplus": lambda _: nn.Softplus(threshold=EXACT),
-    "identity": lambda _: nn.Identity(),
-}
-"""Activations that take the place of a ReLU of torch_ref, which has the book's."""
+RUNNING = ("running_mean", "running_var")
 
 
 class Reference:
@@ -79,6 +42,8 @@ class Reference:
         As in torch_ref.MultiLayerNetExtend.
     dtype, device
         What it computes in, and where.
+    kept : Kept or None
+        Where evaluations are kept; without it, each is made again.
     """
 
     def __init__(
@@ -90,6 +55,7 @@ class Reference:
         *,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
+        kept: Kept | None = None,
     ) -> None:
         self.sizes = sizes
         self.activation = activation
@@ -97,32 +63,9 @@ class Reference:
         self.extras = extras
         self.dtype = dtype
         self.device = torch.device(device)
-        self.net = _Net(
-            sizes[0],
-            sizes[1:-1],
-            sizes[-1],
-            "relu" if activation in MODULES else activation,
-            0.0,
-            batchnorm=extras.batchnorm or extras.layernorm,
-            dropout=extras.dropout,
-            draws=[np.zeros(shape) for shape in pairwise(sizes)],
-            dtype=dtype,
-            device=device,
-        )
-        if activation in MODULES:
-            self._replace(torch.nn.ReLU, lambda _: MODULES[activation](PYTORCH))
-        if extras.layernorm:
-            self._replace(
-                torch.nn.BatchNorm1d,
-                lambda layer: nn.LayerNorm(layer.num_features, dtype=dtype, device=device),
-            )
-
-    def _replace(self, kind: type[nn.Module], made: Callable[[Any], nn.Module]) -> None:
-        """Put other modules into the places of those of a kind."""
-        layers = self.net.layers
-        for i, layer in enumerate(layers):
-            if isinstance(layer, kind):
-                layers[i] = made(layer)
+        self.kept = kept
+        self.net = built(sizes, activation, extras, dtype, device)
+        self.names = names_of(self.net)
 
     def in_dtype(self, dtype: DTypeLike) -> "Reference":
         """Return the same network, computing in another dtype on the same device."""
@@ -142,48 +85,78 @@ class Reference:
     ) -> Evaluation:
         """Return loss, gradients and all values in between at `params` on the batch (x, t).
 
-        Without `gradients`, `dz` and `grads` stay empty, and so do dn and dh.
+        Without `gradients` there are none among them.
         """
-        torch_ref.load_params(self.net, params)
-        self._follow(convention, mode)
-        targets = torch.tensor(t, device=self.device)
-        walk = _Walk(convention, self.net)
-        walk.forward(torch.tensor(x, dtype=self.dtype, device=self.device))
-        penalty = self.net.weight_penalty()
-        loss = self._mean_loss(walk.z[-1], targets, convention) + penalty
-        differentiated = loss
-        if convention.epsilon and not convention.epsilon_in_gradient:
-            exact = replace(convention, epsilon=0.0)
-            differentiated = self._mean_loss(walk.z[-1], targets, exact) + penalty
-        if gradients:
-            walk.backward(differentiated)
-        arrays = walk.arrays
-        z = [arrays(value) for value in walk.z]
-        return Evaluation(
-            params={key: np.asarray(value, np.float64) for key, value in params.items()},
-            x=np.asarray(x, np.float64),
-            t=np.asarray(t),
-            activation=self.activation,
-            weight_decay_lambda=self.weight_decay_lambda,
-            convention=convention,
-            mode=mode,
-            z=z,
-            a=[arrays(value) for value in walk.a],
-            hidden=[
-                self._hidden(i, z[i - 1], walk, convention, mode)
-                for i in range(1, len(self.sizes) - 1)
-            ],
-            loss=loss.item(),
-            dz=[walk.gradient_by(value) for value in walk.z] if gradients else [],
-            grads={
-                key: np.asarray(value, np.float64)
-                for key, value in (torch_ref.to_grads(self.net) if gradients else {}).items()
-            },
-            running=self._running(z, convention, mode),
+        if self.kept is None:
+            return self._evaluate(params, x, t, convention, mode, gradients=gradients)
+        network = self.sizes, self.activation, self.weight_decay_lambda, self.extras
+        how = convention, mode.training, gradients, tuple(params), tuple(mode.running)
+        given = digest((*params.values(), x, t, *mode.running.values(), *mode.masks))
+        return self.kept.get(
+            (network, how, given),
+            lambda: self._evaluate(params, x, t, convention, mode, gradients=gradients),
         )
 
-    def _follow(self, convention: Convention, mode: Mode) -> None:
-        """Set up the network for a convention, in a mode."""
+    def _evaluate(
+        self,
+        params: Mapping[str, Array],
+        x: Array,
+        t: NDArray[np.int64],
+        convention: Convention,
+        mode: Mode,
+        *,
+        gradients: bool,
+    ) -> Evaluation:
+        stated, differentiated = self._follow(params, convention, mode)
+        value, targets = self._tensor(x), torch.tensor(t, device=self.device)
+        named: dict[str, Float64 | float] = {}
+        with under(convention), torch.set_grad_enabled(gradients):
+            for name, layer in zip(self.names, self.net.layers, strict=True):
+                value = layer(value)
+                named[name] = _array(value)
+            loss = stated(value, targets, self.net)
+            named["probabilities"] = _array(torch.softmax(value, dim=1))
+            named["log-probabilities"] = _array(torch.log_softmax(value, dim=1))
+            named["loss"] = loss.item()
+            if gradients:
+                if differentiated is not stated:
+                    loss = differentiated(value, targets, self.net)
+                named |= self._gradients(loss)
+        if self._has_moved(mode):
+            moved = torch_ref.to_running(self.net)
+            named |= {key: np.asarray(after, np.float64) for key, after in moved.items()}
+        kept = {key: np.asarray(value, np.float64) for key, value in params.items()}
+        return Evaluation(
+            kept, np.asarray(x, np.float64), np.asarray(t), convention, mode, named, self._errors
+        )
+
+    def _errors(self, e: Evaluation, dtype: DTypeLike) -> Errors:
+        """Return the expected errors of `e`: the same module, in the arithmetic of errors."""
+        stated, differentiated = self._follow(e.params, e.convention, e.mode)
+        also = {
+            "probabilities": lambda y, _t, _net: torch.softmax(y, dim=1),
+            "log-probabilities": lambda y, _t, _net: torch.log_softmax(y, dim=1),
+            "loss": stated,
+        }
+        form = format_of(np.dtype(dtype).name)
+        targets = torch.tensor(e.t, device=self.device)
+        with under(e.convention):
+            found = evaluate(
+                self.net, differentiated, {}, self._tensor(e.x), targets,
+                form=form, also=also, gradients=bool(e.grads),
+            )  # fmt: skip  # what, then how
+        quantities = {**self._quantities(), **{name: Quantity("output", name) for name in also}}
+        on_edge = np.zeros(len(e.x), dtype=bool)
+        for kink in found.kinks:
+            on_edge[... if kink.samples is None else list(kink.samples)] = True
+        named = {name: found.values[quantities[name]] for name in e.named}
+        return Errors({k: _in_book(k, v) for k, v in named.items()}, on_edge, form.u)
+
+    def _follow(
+        self, params: Mapping[str, Array], convention: Convention, mode: Mode
+    ) -> tuple[Loss, Loss]:
+        """Set up the network; return the loss, and the loss that gradients are of."""
+        torch_ref.load_params(self.net, params)
         # This half of lambda is what torch_ref multiplies sum(W^2) with.
         self.net.weight_decay_lambda = 2 * convention.decay_factor * self.weight_decay_lambda
         self.net.train(mode.training)
@@ -201,115 +174,52 @@ class Reference:
                 layer.negative_slope = convention.negative_slope
         if mode.running and self.extras.batchnorm:
             torch_ref.load_running(self.net, mode.running)
+        stated = loss_of(convention)
+        if convention.epsilon and not convention.epsilon_in_gradient:
+            return stated, loss_of(replace(convention, epsilon=0.0))
+        return stated, stated
 
-    def _hidden(
-        self, i: int, z: Float64, walk: "_Walk", convention: Convention, mode: Mode
-    ) -> Hidden:
-        n, h = walk.hidden[i - 1]
-        mean = var = std = None
-        factor: Float64 | float | None = None
-        if self.extras.batchnorm:
-            mean, var = z.mean(axis=0), z.var(axis=0)
-            if not mode.training:
-                mean = np.asarray(mode.running[f"running_mean{i}"], np.float64)
-                var = np.asarray(mode.running[f"running_var{i}"], np.float64)
-            std = np.sqrt(var + convention.variance_epsilon)
-        elif self.extras.layernorm:
-            mean, var = z.mean(axis=1, keepdims=True), z.var(axis=1, keepdims=True)
-            std = np.sqrt(var + convention.variance_epsilon)
-        if (ratio := self.extras.dropout) is not None:
-            kept = 1 / (1 - ratio) if convention.inverted else 1.0
-            after = 1.0 if convention.inverted else 1 - ratio
-            factor = np.asarray(kept * mode.masks[i - 1], np.float64) if mode.training else after
-        return Hidden(
-            walk.arrays(n), walk.arrays(h), walk.gradient_by(n), walk.gradient_by(h),
-            mean, var, std, factor,
-        )  # fmt: skip  # values and gradients, then what made them
-
-    def _running(self, z: list[Float64], convention: Convention, mode: Mode) -> dict[str, Float64]:
-        """Return the running statistics after a batch in training."""
-        if not (mode.training and mode.running and self.extras.batchnorm):
-            return {}
-        after = {
-            key: np.asarray(value, np.float64)
-            for key, value in torch_ref.to_running(self.net).items()
+    def _quantities(self) -> dict[str, Quantity]:
+        """Return what the values are called in an evaluation of the module."""
+        outputs = {name: Quantity("module", f"layers.{i}") for i, name in enumerate(self.names)}
+        paths = {id(value): path for path, value in self.net.named_parameters()}
+        grads = {
+            name: Quantity("gradient", paths[id(value)])
+            for name, value in torch_ref.by_name(self.net).items()
         }
-        if not convention.unbiased:
-            for i, value in enumerate(z[:-1], start=1):
-                key, k = f"running_var{i}", convention.share
-                after[key] = (1 - k) * np.asarray(mode.running[key]) + k * value.var(axis=0)
-        return after
+        running = {
+            f"{kind}{name[1:]}": Quantity("buffer", f"{output.name}.{kind}")
+            for name, output in outputs.items()
+            for kind in RUNNING
+            if name.startswith("n")
+        }
+        return outputs | grads | running
 
-    def _mean_loss(self, logits: Tensor, t: Tensor, convention: Convention) -> Tensor:
-        reduction = "mean" if convention.mean else "sum"
-        if not convention.epsilon:
-            return F.cross_entropy(logits, t, reduction=reduction)
-        y = torch.softmax(logits, dim=1)
-        epsilon = convention.epsilon
-        kept = {
-            "add": lambda: y + epsilon,
-            "max": lambda: y.clamp_min(epsilon),
-            "clip": lambda: y.clamp(epsilon, 1 - epsilon),
-        }[convention.form]()
-        return F.nll_loss(kept.log(), t, reduction=reduction)
+    def _gradients(self, loss: Tensor) -> dict[str, Float64]:
+        """Return the gradients, from the last layer to the first."""
+        parameters = torch_ref.by_name(self.net)
+        grads = torch.autograd.grad(loss, [*parameters.values()])
+        found = dict(zip(parameters, grads, strict=True))
+        order = [f"{kind}{i}" for i in range(len(self.sizes) - 1, 0, -1) for kind in KINDS]
+        return {name: _array(_transposed(name, found[name])) for name in order if name in found}
 
+    def _has_moved(self, mode: Mode) -> bool:
+        """Whether a batch has moved running statistics that were given."""
+        return mode.training and bool(mode.running) and self.extras.batchnorm
 
-class _Net(torch_ref.MultiLayerNetExtend):
-    """That of torch_ref, whose normalizations may be LayerNorm."""
-
-    def normalizations(self) -> list[Any]:
-        return [v for v in self.layers if isinstance(v, nn.BatchNorm1d | nn.LayerNorm)]
+    def _tensor(self, x: Array) -> Tensor:
+        return torch.tensor(x, dtype=self.dtype, device=self.device)
 
 
-class _Walk:
-    """One pass through a network, every tensor on the way kept.
+def _in_book(name: str, value: Evaluated) -> Evaluated:
+    """Return a value on the CPU and in the book's layout."""
+    e2 = None if value.e2 is None else _transposed(name, value.e2.cpu())
+    return Evaluated(_transposed(name, value.v.cpu()), e2)
 
-    Where there is no BatchNorm or no dropout, n is z and the next a is h: one tensor, one array.
-    """
 
-    def __init__(self, convention: Convention, net: torch_ref.MultiLayerNet) -> None:
-        self.relu_at_zero = convention.relu_at_zero
-        self.net = net
-        self.a: list[Tensor] = []
-        self.z: list[Tensor] = []
-        self.hidden: list[tuple[Tensor, Tensor]] = []
-        self._arrays: dict[int, Float64] = {}
-        self._gradients: dict[int, Float64] = {}
-
-    def forward(self, value: Tensor) -> None:
-        for layer in self.net.layers:
-            if isinstance(layer, torch.nn.Linear):
-                self.a.append(value)
-                value = layer(value)
-                self.z.append(value)
-            elif isinstance(layer, torch.nn.BatchNorm1d | nn.LayerNorm | torch_ref.Dropout):
-                value = layer(value)
-            else:
-                n = value
-                if self.relu_at_zero and isinstance(layer, nn.ReLU | nn.LeakyReLU):
-                    # max(z, 0) written so that autograd takes the branch of z at z = 0
-                    value = torch.where(n >= 0, n, getattr(layer, "negative_slope", 0.0) * n)
-                else:
-                    value = layer(n)
-                self.hidden.append((n, value))
-
-    def backward(self, loss: Tensor) -> None:
-        """Leave the gradients in the parameters, and keep those of everything on the way."""
-        parameters = list(self.net.parameters())
-        between = {id(value): value for value in (*self.z, *itertools.chain(*self.hidden))}
-        grads = torch.autograd.grad(loss, [*between.values(), *parameters])
-        for key, grad in zip(between, grads, strict=False):
-            self._gradients[key] = _array(grad)
-        for parameter, grad in zip(parameters, grads[len(between) :], strict=True):
-            parameter.grad = grad
-
-    def arrays(self, value: Tensor) -> Float64:
-        if id(value) not in self._arrays:
-            self._arrays[id(value)] = _array(value)
-        return self._arrays[id(value)]
-
-    def gradient_by(self, value: Tensor) -> Float64:
-        return self._gradients.get(id(value), np.empty(0))
+def _transposed(name: str, value: Tensor) -> Tensor:
+    """Return a weight or its gradient as the book has it, (fan_in, fan_out)."""
+    return value.T if name.startswith("W") else value
 
 
 def _array(value: Tensor) -> Float64:

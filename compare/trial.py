@@ -25,8 +25,7 @@ from compare.judgement import (
 from compare.lockstep import CandidateStack, ScratchStack, Side, TorchStack
 from compare.optimiser import Optimiser
 from compare.record import Ledger, Trace
-from compare.rounding import kink_rows
-from compare.rules import Derived, rule_of
+from compare.rules import Derived
 from compare.run_diagnosis import diagnose_run, std_of
 from compare.torch_network import Reference
 from compare.updates import Update, judge_update
@@ -107,7 +106,6 @@ class Trial:
         self.candidate = ours.candidate
         self.dtype = self.candidate.dtype
         self.reference = reference
-        self.rule = rule_of(reference, self.dtype)
         self.again = reference.in_dtype(self.dtype)
         self.optimiser = optimiser
         self.their_optimiser = replace(optimiser, lr_inside=False)
@@ -127,10 +125,8 @@ class Trial:
         self._previous: Step | None = None
         self._seen: set[int] = set()  # the steps that were judged, or could not be
         self._due: set[int] = set()  # those to be judged in the place of one that could not be
-        # The relative error that each gradient was allowed at the last judged step, and by any
-        # rounding; parameters that drift apart by rounding bring the free run beyond the first.
+        # The relative error that each gradient was allowed at the last judged step.
         self._allowed: dict[str, float] = {}
-        self._derived: dict[str, float] = {}
         # Before BatchNorm, a bias has no effect; its gradient is 0, and rounding all there is.
         self._vain = {f"b{i}" for i in range(1, len(reference.sizes) - 1)}
         if not reference.extras.batchnorm:
@@ -162,9 +158,6 @@ class Trial:
             self._judge(self._previous)
         if number in self.judged or number in self._due or (stands_out and self.judged):
             self._judge(step)
-        allowed = self._allowed
-        shares = [error / allowed[name] for name, error in errors.items() if allowed.get(name)]
-        self.trace.shares.append(max(shares, default=math.nan))
         if self.failed and len(self.evidence) < EVIDENCE:
             if not self.evidence:
                 late = self._previous is not None and self._previous.number == self.failed_at
@@ -204,7 +197,7 @@ class Trial:
         trace = self.trace
         trace.errors.append(float(np.max(list(errors.values()))))  # NaN if any is
         stands_out = any(
-            not error <= self._derived.get(name, math.inf) for name, error in errors.items()
+            not error <= self._allowed.get(name, math.inf) for name, error in errors.items()
         )
         if trace.flip is None and trace.apart is None:
             masks = zip(self.ours.active, self.theirs.active, strict=True)
@@ -242,10 +235,10 @@ class Trial:
 
         mode = replace(move.training, masks=step.theirs.training.masks)
         e = self.reference.evaluate(move.before, x, t, self.convention, mode)
-        rule = self.rule(e)
-        keep = ~kink_rows(e, rule.derived.rounding)
+        rule = Derived(e, self.dtype)
         if not e.is_finite:
             return [*data, _not_judged(where, "the reference is not finite")]
+        keep = ~rule.on_edge
         if self.reference.extras:
             # The network cannot be asked again: it would draw other masks, and BatchNorm makes
             # every row depend on every other. So the step is taken as it was, or the next one.
@@ -253,7 +246,6 @@ class Trial:
                 self._due.add(step.number + 1)
                 return [*data, _not_judged(where, "a row is on a ReLU's edge")]
             self._allowed = _relative_allowed(rule, e)
-            self._derived = _relative_allowed(rule.derived, e)
             actual = {**move.grads, **move.afterwards.running}
             return [
                 *data,
@@ -270,13 +262,12 @@ class Trial:
             # Those of the step hold rows that nobody can judge: see that they are what gradient()
             # gives, and judge gradient() on the other rows.
             given = self.candidate.gradient(x, t)
-            own = self._judge_own(move.grads, given, rule.derived, where)
+            own = self._judge_own(move.grads, given, rule, where)
             x, t = x[keep], t[keep]
             e = self.reference.evaluate(move.before, x, t, self.convention)
-            rule = self.rule(e)
+            rule = Derived(e, self.dtype)
             grads = self.candidate.gradient(x, t)
         self._allowed = _relative_allowed(rule, e)
-        self._derived = _relative_allowed(rule.derived, e)
         return [
             *data,
             *self._judged({**self.candidate.outputs(x), **grads}, e, rule, where),
@@ -305,10 +296,7 @@ class Trial:
     def _judge_own(
         self, used: Mapping[str, Array], given: dict[str, Float64], rule: Derived, where: str
     ) -> list[Judgement]:
-        """Judge the gradients that the step used against those that the network gives again.
-
-        By the derived rule: on these rows twins may differ by more than rounding.
-        """
+        """Judge the gradients that the step used against those that the network gives again."""
         detail = "of the update is not what gradient(x, t) gives"
         judgements = [
             judge_tensor("gradient", key, where, used[key], again, rule)
@@ -322,7 +310,7 @@ class Trial:
         e = self.reference.evaluate(
             move.after, *step.batch, self.convention, move.afterwards, gradients=False
         )
-        rule = self.rule(e)
+        rule = Derived(e, self.dtype)
         loss = self._judged({"loss": step.ours.loss}, e, rule, where)
         if not loss[0].fails:
             return loss

@@ -21,7 +21,8 @@ from compare.causes.number import fitted, named
 from compare.causes.update import SLOTS, UPDATE, Wrong, trajectory
 from compare.judgement import Judgement, norm
 from compare.optimiser import Optimiser
-from compare.rounding import REPLAYS, SAFETY, unit_roundoff
+from compare.reference.allowed import C
+from compare.rounding import REPLAYS, unit_roundoff
 
 Arrays = Mapping[str, NDArray[Any]]
 Float64 = NDArray[np.float64]
@@ -178,7 +179,7 @@ class UpdateSearch:
                 for i, params in enumerate(right)
                 for k, value in params.items()
             }
-        return SAFETY * math.sqrt(t + 1) * self._noises[kept][t, key]
+        return C * math.sqrt(t + 1) * self._noises[kept][t, key]
 
     @cached_property
     def singles(self) -> list[Suspect]:

@@ -293,16 +293,6 @@ def full_table(judgements: Iterable[Judgement]) -> list[str]:
     return lines
 
 
-def _rule_texts(report: "Report") -> Iterator[str]:
-    """Yield by which rule was judged, unless all was by the derived one."""
-    judged = [j for j in report.judgements if j.norm]
-    measured = sum(j.measured for j in judged)
-    if measured:
-        rest = len(judged) - measured
-        derived = f"; {rest} by what was derived for rounding" if rest else ""
-        yield f"{measured} values by rounding noise, measured on PyTorch in other orders{derived}"
-
-
 def _not_judged_texts(report: "Report") -> Iterator[str]:
     """Yield what nothing is said of, and why."""
     yield from report.not_judged
@@ -323,7 +313,6 @@ def _facts(report: "Report") -> list[str]:
         ("found", "; ".join(report.inferred)),
         ("judged", f"{sum(1 for j in report.judgements if j.norm)} values on {len(stimuli)} "
                    f"stimuli, seed {report.seed}"),
-        *(("allowed", text) for text in _rule_texts(report)),
         *(("convention", text + " (accepted)" * (text in report.accepted))
           for text in report.conventions),
         *(("limit", text) for text in limit_texts(report.judgements)),

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import sweep
 from bugs import Bug, network
 from compare.evaluation import Evaluation
 from compare.judge import judge_values
 from compare.judgement import first_failing
+from compare.kept import Kept
 from compare.optimiser import Optimiser
-from compare.rounding import MEASURED
-from compare.rules import Measured, rule_of
+from compare.rules import Derived
 from compare.stimuli import Stimuli, Stimulus, without_kink_rows
 from compare.torch_network import Reference
 from compare.updates import Update, judge_update
@@ -59,7 +58,6 @@ class Place:
 
     case: Case
     same_dtype: dict[str, Any]
-    measured: Measured
     arguments: tuple[Any, Any, Any]
 
     @property
@@ -67,28 +65,19 @@ class Place:
         """What correct code gives."""
         return self.case.actual
 
-    def shares(self, changed: dict[str, Any]) -> dict[str, float]:
-        """Return by how much of its noise each value was changed; inf where it is not finite."""
-        with np.errstate(over="ignore"):
-            return {
-                name: next(iter(self.measured.scores(name, changed[name] - np.float64(r)))).ratio
-                if np.isfinite(changed[name]).all() else math.inf
-                for name, r in self.right.items()
-            }  # fmt: skip  # a value, or inf
-
 
 @functools.cache
 def places(activation: str, decay: float, dtype_name: str) -> list[Place]:
     """Return where bugs are looked for: the stimuli of a small network, and a trained one."""
     dtype, found = DTYPES[dtype_name], []
     for sizes, states in ((SMALL, small_states), (TRAINED, trained_state)):
-        reference = Reference(sizes, activation, decay)
-        twin = Reference(sizes, activation, decay, dtype=getattr(torch, dtype_name))
+        reference = Reference(sizes, activation, decay, kept=Kept())
+        twin = reference.in_dtype(dtype)
         for where, params, x, t in states(reference, dtype):
             e = reference.evaluate(params, x, t)
             right = answers(network(None, params, activation, decay), x, t)
-            case = Case(where, right, e, rule_of(reference, dtype)(e))
-            found.append(Place(case, in_dtype(twin, e, dtype), Measured(e, twin), (params, x, t)))
+            case = Case(where, right, e, Derived(e, dtype), twin)
+            found.append(Place(case, in_dtype(twin, e, dtype), (params, x, t)))
     return found
 
 
@@ -129,42 +118,29 @@ def diluted(right: dict[str, Any], wrong: dict[str, Any], strength: float) -> di
 
 def found(
     bug: Bug, dtype: str, strengths: Sequence[float]
-) -> Iterator[tuple[float, dict[str, bool], set[str]]]:
+) -> Iterator[tuple[float, dict[str, bool]]]:
     """Yield each strength at which the bug is visible; what sees it, and whether at the right
-    place; and which statistics do.
+    place.
     """
-    floor = json.loads(CALIBRATION.read_text())["worst_of_all"]["norm"]
+    kept = json.loads(CALIBRATION.read_text())
+    floor = max(kept[half]["worst"] for half in ("set", "shown"))
     everywhere = [
         (p, answers(network(bug, p.arguments[0], bug.activation, bug.decay), *p.arguments[1:]))
         for p in places(bug.activation, bug.decay, dtype)
     ]
     for strength in strengths:
         seen: dict[str, bool] = {}
-        kinds: set[str] = set()
         visible = False
         for place, wrong in everywhere:
             actual = diluted(place.right, wrong, strength)
-            shares = place.shares(actual)
-            first = next((n for n in place.case.e.values() if shares.get(n, 0) > floor), "")
+            scores = sweep.scores(place.case, actual)
+            first = next((name for name, score in scores.items() if score > floor), "")
             visible |= bool(first)
             for rule in (OURS, *OTHERS):
                 if rule not in seen and (at := flagged(rule, place.case, actual, place.same_dtype)):
                     seen[rule] = at == first
-            if dtype == "float32":
-                kinds |= kinds_beyond(place, actual)
         if visible:
-            yield strength, seen, kinds
-
-
-def kinds_beyond(place: Place, actual: dict[str, Any]) -> set[str]:
-    """Return the statistics of measured noise that call something off."""
-    return {
-        score.statistic
-        for name, h in place.case.e.values().items()
-        if name in actual and np.isfinite(actual[name]).all()
-        for score in place.measured.scores(name, np.asarray(actual[name], float) - h)
-        if score.ratio > MEASURED[score.kind]
-    }
+            yield strength, seen
 
 
 # the smallest change

@@ -4,12 +4,11 @@ Writes docs/power.md:
 
 1. false alarms, on correct networks that compute the same otherwise, with several kernels;
 2. planted bugs (tests/bugs.py), diluted: values = right + strength (wrong - right);
-3. the smallest change that is seen;
-4. ablation: what each statistic of measured noise sees alone.
+3. the smallest change that is seen.
 
 A diluted bug is visible if some value changes by more than the worst that correct code has been
-measured to be off (tests/calibration.json), in units of the noise there. The place is right if what
-is called off first is what changes first.
+measured to be off (tests/calibration.json), in units of what is to be expected of rounding. The
+place is right if what is called off first is what changes first.
 """
 
 from collections import Counter
@@ -18,15 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import sweep
 from bugs import BUGS
 from compare.environment import environment
 from compare.judge import judge_values
-from compare.rounding import MEASURED
 from compare.threads import one_thread_each
-from compare.torch_network import Reference
 from detection import CHANGES, DTYPES, OURS, flagged, found, in_dtype, places, smallest, smallest_lr
 from others import OTHERS
 from tasks import KERNELS, Task
@@ -69,18 +65,10 @@ def alarms(seed: int) -> Results:
     """Return which rules call something off in a run of a correct network; the worst of ours."""
     dtype = (np.float64, np.float32)[seed // len(sweep.IMPLEMENTATIONS) % 2]
     seen: set[str] = set()
-    twin, steps, worst = None, 0, 0.0
+    steps, worst = 0, 0.0
     for case in sweep.training_run(seed, sweep.implementation_of(seed), dtype):
         steps += 1
-        shapes = [value.shape[0] for key, value in case.e.params.items() if key[0] == "W"]
-        sizes = (*shapes, case.e.z[-1].shape[1])
-        twin = twin or Reference(
-            sizes,
-            case.e.activation,
-            case.e.weight_decay_lambda,
-            dtype=getattr(torch, np.dtype(dtype).name),
-        )
-        same_dtype = in_dtype(twin, case.e, dtype)
+        same_dtype = in_dtype(case.twin, case.e, dtype)
         seen |= {r for r in (OURS, *OTHERS) if flagged(r, case, case.actual, same_dtype)}
         judged = judge_values(case.actual, case.e, case.rule, case.where)
         worst = max([worst, *(j.score for j in judged)])
@@ -88,12 +76,9 @@ def alarms(seed: int) -> Results:
 
 
 def seen(name: str, dtype: str) -> list[Any]:
-    """Return each strength at which a bug is visible: who sees it, and at the right place; how."""
+    """Return each strength at which a bug is visible: who sees it, and at the right place."""
     with one_thread_each():
-        return [
-            [strength, by_rule, sorted(kinds)]
-            for strength, by_rule, kinds in found(BY_NAME[name], dtype, STRENGTHS[dtype])
-        ]
+        return [list(item) for item in found(BY_NAME[name], dtype, STRENGTHS[dtype])]
 
 
 def smallest_of(name: str) -> list[str]:
@@ -136,20 +121,16 @@ def alarm_table(results: Results) -> list[str]:
     return rows
 
 
-def bug_table(results: Results, dtype: str) -> tuple[list[str], dict[str, list[str]]]:
-    """Return rows of the table of planted bugs, and the bugs that one statistic alone sees."""
+def bug_table(results: Results, dtype: str) -> list[str]:
+    """Return rows of the table of planted bugs."""
     total, seen = Counter[float](), Counter[tuple[str, float]]()
-    right, alone = Counter[str](), dict[str, list[str]]()
+    right = Counter[str]()
     for name in BY_NAME:
-        for strength, by_rule, kinds in results[f"power/bugs/{dtype}/{name}"]:
+        for strength, by_rule in results[f"power/bugs/{dtype}/{name}"]:
             total[strength] += 1
             for rule, placed in by_rule.items():
                 seen[rule, strength] += 1
                 right[rule] += placed
-            if len(kinds) == 1:
-                alone.setdefault(kinds[0], []).append(f"{name} x {strength:g}")
-            if kinds and all(kind.startswith("along ") for kind in kinds):
-                alone.setdefault("direction", []).append(f"{name} x {strength:g}")
     head = ["", *(f"x {strength:g}" for strength in STRENGTHS[dtype]), "all", "place right"]
     rows = [row(head), row(["---", *["--:"] * (len(head) - 1)])]
     rows.append(row(["visible", *(total[s] for s in STRENGTHS[dtype]), total.total(), ""]))
@@ -157,7 +138,7 @@ def bug_table(results: Results, dtype: str) -> tuple[list[str], dict[str, list[s
         counts = [seen[rule, s] for s in STRENGTHS[dtype]]
         share = f"{100 * right[rule] / max(sum(counts), 1):.0f} %"
         rows.append(row([rule, *counts, f"{100 * sum(counts) / total.total():.1f} %", share]))
-    return rows, alone
+    return rows
 
 
 def smallest_table(results: Results) -> list[str]:
@@ -181,13 +162,6 @@ def document(results: Results) -> str:
     lines = ["# What is seen, and what is not", "", *(__doc__ or "").splitlines()[4:], ""]
     lines += ["## False alarms", "", *alarm_table(results), ""]
     for dtype in DTYPES:
-        rows, alone = bug_table(results, dtype)
-        lines += [f"## {len(BUGS)} planted bugs, {dtype}", "", *rows, ""]
-        if dtype == "float32":
-            lines += ["## What each statistic of measured noise sees alone", ""]
-            for kind in MEASURED:
-                bugs = alone.get(kind, [])
-                lines += [f"- {kind}: {len(bugs)}" + f" ({'; '.join(bugs[:6])})" * bool(bugs)]
-            lines.append("")
+        lines += [f"## {len(BUGS)} planted bugs, {dtype}", "", *bug_table(results, dtype), ""]
     lines += ["## The smallest change that is seen", "", *smallest_table(results), ""]
     return "\n".join([*lines, f"Measured with {measured_with()}.", ""])

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from by_hand.judged import worst
 from compare.data import load_data
 from compare.evaluation import Evaluation
-from compare.rounding import expected_rounding, kink_rows
-from compare.rules import Measured, rule_of
+from compare.kept import Kept
+from compare.rules import Derived
 from compare.stimuli import Stimuli, without_kink_rows
 from compare.torch_network import Reference
 from correct import IMPLEMENTATIONS, Plain
@@ -28,12 +29,13 @@ INITS = {"0.01": lambda n: 0.01, "xavier": lambda n: (1 / n) ** 0.5, "he": lambd
 
 @dataclass
 class Case:
-    """One batch at one state: what the candidate gave, and the reference there."""
+    """One batch at one state: what the candidate gave, the reference there, and in its dtype."""
 
     where: str
     actual: dict[str, Any]
     e: Evaluation
-    rule: Any
+    rule: Derived
+    twin: Reference
 
 
 @functools.cache
@@ -56,9 +58,11 @@ def answers(network: Any, x: Any, t: Any) -> dict[str, Any]:
         return {"logits": logits, "loss": network.loss(x, t), **network.gradient(x, t)}
 
 
-def training_run(seed: int, implementation: type[Plain], dtype: Any) -> Iterator[Case]:
+def training_run(
+    seed: int | list[int], implementation: type[Plain], dtype: Any, steps: int = STEPS
+) -> Iterator[Case]:
     """Yield a Case a step; rows with a ReLU on the brink of 0 are left out, as a run does."""
-    rng = np.random.default_rng([seed, 5])
+    rng = np.random.default_rng([*np.atleast_1d(seed), 5])
     x, t = digits()
     activation = str(rng.choice(["relu", "sigmoid", "tanh"]))
     depth = int(rng.integers(1, 6))
@@ -70,49 +74,55 @@ def training_run(seed: int, implementation: type[Plain], dtype: Any) -> Iterator
         draw = rng.standard_normal((fan_in, fan_out))
         net.params[f"W{i}"] = (draw * INITS[init](fan_in)).astype(dtype)
     reference = Reference(sizes, activation, decay)
-    rule_at = rule_of(reference, dtype)
+    twin = reference.in_dtype(dtype)
     batch = int(rng.choice(BATCHES))
     name = f"{implementation.__name__} {activation} {sizes} {init} batch {batch}"
-    for step in range(STEPS):
+    for step in range(steps):
         pick = rng.integers(len(x), size=batch)
         xb, tb = x[pick].astype(dtype), t[pick]
         e = reference.evaluate(net.params, xb, tb)
-        keep = ~kink_rows(e, expected_rounding(e, dtype))
+        keep = ~e.errors(dtype).on_edge
         if keep.any():
             if not keep.all():
                 e = reference.evaluate(net.params, xb[keep], tb[keep])
-            yield Case(f"{name}, step {step}", answers(net, xb[keep], tb[keep]), e, rule_at(e))
+            yield Case(
+                f"{name}, step {step}", answers(net, xb[keep], tb[keep]), e, Derived(e, dtype), twin
+            )
         for key, grad in net.gradient(xb, tb).items():
             net.params[key] = net.params[key] - np.asarray(LR, dtype) * grad
 
 
-def battery_run(seed: int, implementation: type[Plain], dtype: Any) -> Iterator[Case]:
+def battery_run(seed: int | list[int], implementation: type[Plain], dtype: Any) -> Iterator[Case]:
     """Yield a Case a stimulus of `netparity check`, for a random network."""
     from correct import random_network
 
-    rng = np.random.default_rng([seed, 6])
+    rng = np.random.default_rng([*np.atleast_1d(seed), 6])
     net = random_network(rng, implementation, dtype)
     net.one_hot = False
     weights = [value for key, value in net.params.items() if key[0] == "W"]
     sizes = (weights[0].shape[0], *(W.shape[1] for W in weights))
-    reference = Reference(sizes, net.activation, net.weight_decay_lambda)
-    rule_at = rule_of(reference, dtype)
+    reference = Reference(sizes, net.activation, net.weight_decay_lambda, kept=Kept())
+    twin = reference.in_dtype(dtype)
     for drawn in Stimuli(sizes, np.dtype(dtype), rng).battery(reference):
         s = without_kink_rows(drawn, reference)
         if s is not None:
             net.params = s.params
             e = reference.evaluate(s.params, s.x, s.t)
             where = f"{implementation.__name__} {net.activation} {sizes}, {s.name}"
-            yield Case(where, answers(net, s.x, s.t), e, rule_at(e))
+            yield Case(where, answers(net, s.x, s.t), e, Derived(e, dtype), twin)
 
 
-def statistics(case: Case) -> Iterator[tuple[str, str, float]]:
-    """Yield quantity, kind of statistic and error / noise for everything that can be measured."""
-    rule: Measured = case.rule
+def scores(case: Case, actual: dict[str, Any]) -> dict[str, float]:
+    """Return error / (u ||E||) of each value of `actual`, the largest of whole and slices."""
+    errors, found = case.e.errors(case.rule.dtype), {}
     for name, expected in case.e.values().items():
-        if name in case.actual and np.isfinite(case.actual[name]).all():
-            for score in rule.scores(name, np.asarray(case.actual[name], float) - expected):
-                yield name, score.kind, score.ratio
+        if name in actual:
+            off = np.asarray(actual[name], np.float64) - expected
+            e2 = errors.named[name].e2
+            e2 = np.zeros_like(off) if e2 is None else e2.numpy()
+            with np.errstate(over="ignore", invalid="ignore"):
+                found[name] = worst(np.asarray(off * off), e2) / errors.u
+    return found
 
 
 def implementation_of(seed: int) -> type[Plain]:

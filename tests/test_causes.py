@@ -6,6 +6,7 @@ import pytest
 import bugs
 from compare import check_network, check_optimizer
 from compare.activations import KNOWN
+from compare.architecture import Extras
 from compare.cause_wording import columns, language, wrapped
 from compare.causes.mistake import Mistake
 from compare.causes.network import NETWORK
@@ -16,7 +17,7 @@ from compare.causes.update import UPDATE
 from compare.evaluation import Mode
 from compare.rules import Derived
 from compare.stimuli import Stimuli, evaluated
-from compare.torch_network import Extras, Reference
+from compare.torch_network import Reference
 from correct import IMPLEMENTATIONS, random_network
 from planted_bugs import expected
 from planted_bugs.blind import BLIND, STRANGE

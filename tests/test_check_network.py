@@ -10,9 +10,13 @@ import pytest
 import torch
 
 import compare.conventions
+import compare.kept
 from compare import assert_parity, check_network
 from compare.initialisation import judge_init, name_rule
 from compare.judgement import Verdict
+from compare.kept import Kept, digest
+from compare.stimuli import Stimuli
+from compare.torch_network import Reference
 from correct import IMPLEMENTATIONS, random_network
 from my_network import TwoLayerNet
 from planted import BUGS
@@ -748,3 +752,26 @@ def test_caller_keeps_output_random_states_and_settings(capsys):
     assert check_network(Loud(*SIZES, rng=np.random.default_rng(1))).verdict is Verdict.SAME
     assert state() == before
     assert capsys.readouterr() == ("", "")
+
+
+def test_nothing_is_evaluated_twice(monkeypatch, rng):
+    made, errors = [], Reference._errors
+
+    def counted(reference, e, dtype):
+        given = (*e.params.values(), e.x, e.t, *e.mode.running.values())
+        made.append((digest(given), e.convention, e.mode.training, reference.weight_decay_lambda))
+        return errors(reference, e, dtype)
+
+    monkeypatch.setattr(Reference, "_errors", counted)
+    assert check_network(MultiLayerNet(12, [8, 6], 4, rng=rng)).verdict is Verdict.SAME
+    assert len(made) == len(set(made)) == 9  # what it is found by, 7 stimuli, one with weight decay
+
+
+def test_evaluations_are_kept_up_to_so_many_bytes(monkeypatch, rng):
+    monkeypatch.setattr(compare.kept, "BYTES", 10_000)
+    reference, made = Reference((3, 4, 2), "relu", kept=Kept()), []
+    stimuli = Stimuli((3, 4, 2), np.float64, rng)
+    for stimulus in [stimuli.plain() for _ in range(9)] * 2:
+        made.append(reference.evaluate(stimulus.params, stimulus.x, stimulus.t))
+        assert made[-1] is reference.evaluate(stimulus.params, stimulus.x, stimulus.t)
+    assert not any(a is b for a, b in zip(made[:9], made[9:], strict=True))

@@ -6,12 +6,13 @@ import torch
 
 import scratch
 import torch_ref
+from compare.architecture import Extras
 from compare.evaluation import Convention, Mode
 from compare.judge import judge_values
 from compare.judgement import first_failing
-from compare.rounding import expected_rounding, kink_rows, unit_roundoff
+from compare.rounding import unit_roundoff
 from compare.rules import Derived
-from compare.torch_network import Extras, Reference
+from compare.torch_network import Reference
 from planted_bugs.extended import BATCHNORM, DROPOUT
 from planting import planted
 from scratch import BatchNormalization, Dropout, MultiLayerNetExtend
@@ -91,7 +92,7 @@ def judged(net, x, t, convention, dtype, decay=0.0, activation="tanh"):
     actual = net.gradient(x, t)
     mode = Mode(True, before, [layer.mask for layer in masks.values()])
     e = reference.evaluate(net.params, x, t, convention, mode)
-    assert not kink_rows(e, expected_rounding(e, dtype)).any()
+    assert not e.errors(dtype).on_edge.any()
     judgements = judge_values(actual | running_of(net), e, Derived(e, dtype), "training")
     after = reference.evaluate(net.params, x, t, convention, Mode(False, running_of(net)),
                                gradients=False)  # fmt: skip  # as above

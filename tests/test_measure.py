@@ -9,7 +9,7 @@ import power
 from others import OTHERS
 from tasks import KERNELS
 
-SEEN = [[1.0, {power.OURS: True, "assert_close": False}, ["norm"]]]
+SEEN = [[1.0, {power.OURS: True, "assert_close": False}]]
 ROW = dict.fromkeys(causes.Row._fields, True) | {"part": "loss", "false_certainty": False}
 
 
@@ -35,7 +35,6 @@ def test_power_counts_runs_alarms_and_bugs():
     assert f"| PaDiff | {len(KERNELS)} |" in text and "| netparity | 0 |" in text
     assert "| netparity | 90 | 0 | 0 | 0 | 0 | 0 | 0 | 100.0 % | 100 % |" in text
     assert "| assert_close | 90 | 0 | 0 | 0 | 0 | 0 | 0 | 100.0 % | 0 % |" in text
-    assert "- norm: 90 (" in text
     assert text.count("1e-03") == 4 * 7
     assert all(f"| {rule} |" in text for rule in OTHERS)
 
@@ -61,18 +60,21 @@ def test_causes_counts_bugs():
     assert f"Not named first: {missed.split('/')[-1]}." in text
 
 
-def test_calibrate_leaves_each_out_in_turn(capsys):
-    kinds = dict.fromkeys(("norm", "element", "loss", "direction"), 2.0)
+def of_calibrate(key, worst=1.5):
+    half = key.split("/")[1]
+    kind = calibrate.HALVES[half][1][0].__name__
+    return {"implementation": kind, "dtype": "float64", "values": 10, "worst": worst}
 
-    def of_calibrate(key):
-        number = int(key.split("/")[-1])
-        return {"Plain" if number % 2 else "Einsum": kinds | {"norm": 2.0 + number}}
 
-    text = calibrate.document(made_up(calibrate, 2, of_calibrate))
-    assert '"norm": 6' in text  # twice the worst
-    assert "left out: worst share of the factor" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="beyond the factors"):
-        calibrate.document(
-            made_up(calibrate, 2, lambda key: of_calibrate(key) if key[-1] == "0" else
-                    {"Plain": kinds | {"norm": 99.0}})
-        )  # fmt: skip  # one is far from the others
+def test_calibrate_shows_half_of_what_there_is(capsys):
+    text = calibrate.document(made_up(calibrate, 8, of_calibrate))
+    assert '"networks": 8' in text and '"networks": 2' in text and '"beyond": 0' in text
+    assert "shown: 8 networks, 80 values" in capsys.readouterr().out
+
+
+def test_calibrate_says_what_is_beyond_the_factor():
+    results = made_up(calibrate, 8, of_calibrate)
+    for half, said in (("set", "198 is due"), ("shown", "1 are beyond it")):
+        key = next(key for key in results if key.split("/")[1] == half)
+        with pytest.raises(SystemExit, match=said):
+            calibrate.document(results | {key: of_calibrate(key, 99.0)})

@@ -171,6 +171,36 @@ def test_the_books_squared_error_is_a_convention():
     assert report.conventions == ("the squared error of a sample is halved and summed",)
 
 
+class OneAtZero(Port):
+    """A ReLU whose derivative is 1 at 0, as where the mask is z >= 0."""
+
+    def logits(self, x):
+        self.z = x @ self.params["W1"] + self.params["b1"]
+        self.a = np.maximum(self.z, 0)
+        return self.a @ self.params["W2"] + self.params["b2"]
+
+    predict = logits
+
+    def back(self, x, dy):
+        dz = (dy @ self.params["W2"].T) * (self.z >= 0)
+        return {"W1": x.T @ dz, "b1": dz.sum(axis=0), "W2": self.a.T @ dy, "b2": dy.sum(axis=0)}
+
+
+def test_the_other_derivative_of_a_relu_at_zero_is_a_convention():
+    x, t = batch()
+    x[::2] = 0  # and no biases: every unit of these samples is at 0
+    net = OneAtZero()
+    net.params["b1"][...] = 0
+    relu = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    report = check_network(net, x, t, reference=relu)
+    assert report.verdict == "SAME", report.text()
+    assert report.conventions == ("ReLU'(0) is 1; PyTorch's is 0",)
+    wrong = OneAtZero()
+    wrong.params["b1"][...] = 0
+    wrong.back = lambda x, dy: {k: 2 * v for k, v in OneAtZero.back(wrong, x, dy).items()}
+    assert check_network(wrong, x, t, reference=relu).verdict == "DIFFERENT"
+
+
 class OneBatch(Port):
     def logits(self, x):
         if len(x) != 7:

@@ -5,15 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compare.judge import judge_values
 from compare.optimiser import Optimiser
-from compare.rounding import (
-    SAFETY,
-    Step,
-    expected_rounding,
-    kink_rows,
-    unit_roundoff,
-    update_allowed,
-)
+from compare.reference.formats import format_of
+from compare.rounding import Step, unit_roundoff, update_allowed
+from compare.rules import Derived
 from compare.stimuli import Stimuli, without_kink_rows
 from compare.torch_network import Reference
 from scratch import MultiLayerNet
@@ -72,7 +68,7 @@ def networks(draw):
 
 
 def case(network):
-    """Return parameters, a batch without kinks, the reference's evaluation and its rounding."""
+    """Return parameters, a batch without kinks, the reference's evaluation and what it allows."""
     sizes, activation, dtype, rows, scale, seed = network
     stimuli = Stimuli(sizes, dtype, np.random.default_rng(seed))
     stimulus = stimuli.plain()
@@ -86,17 +82,12 @@ def case(network):
     if kept is None:
         return None
     e = reference.evaluate(params, kept.x, kept.t)
-    return params, kept, e, expected_rounding(e, dtype)
+    return params, kept, e, Derived(e, dtype)
 
 
-def worst_score(actual_loss, actual, e, r):
-    scores = [abs(actual_loss - e.loss) / float(r.allowed(r.named["loss"]))]
-    for key, grad in actual.items():
-        d = grad.astype(np.float64) - e.grads[key]
-        axis = 0 if d.ndim == 2 else ()
-        scores.append(np.linalg.norm(d) / r.allowed(r.named[key]))
-        scores.append((np.sqrt((d**2).sum(axis=axis)) / r.allowed(r.named[key], axis)).max())
-    return max(scores)
+def worst_score(actual_loss, actual, e, rule):
+    judged = judge_values({"loss": actual_loss, **actual}, e, rule, "")
+    return max(judgement.score for judgement in judged)
 
 
 @settings(deadline=None, derandomize=True, max_examples=150)
@@ -105,7 +96,7 @@ def test_correct_code_stays_within_what_is_allowed(network, product):
     found = case(network)
     if found is None:
         return
-    params, batch, e, r = found
+    params, batch, e, rule = found
     net = MultiLayerNet(
         network[0][0], network[0][1:-1], network[0][-1], network[1],
         rng=np.random.default_rng(0), dtype=network[2],
@@ -114,17 +105,17 @@ def test_correct_code_stays_within_what_is_allowed(network, product):
         net.params[key][...] = value
     ours = net.loss(batch.x, batch.t), net.gradient(batch.x, batch.t)
     theirs = other_way(params, batch.x, batch.t, network[1], PRODUCTS[product])
-    assert worst_score(*ours, e, r) < 1
+    assert worst_score(*ours, e, rule) < 1
     if np.isfinite(theirs[0]):
-        assert worst_score(*theirs, e, r) < 1
+        assert worst_score(*theirs, e, rule) < 1
 
 
 @pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh"])
 def test_what_is_allowed_is_no_wider_than_a_thousand_roundings(activation):
     """A mistake of 1e-12 in any one tensor or column is outside it, in float64."""
-    _, _, e, r = case(((30, 20, 20, 5), activation, np.float64, 7, 1.0, 0))
+    _, _, e, rule = case(((30, 20, 20, 5), activation, np.float64, 7, 1.0, 0))
     for key, grad in e.grads.items():
-        assert r.allowed(r.named[key]) < 1e-12 * np.linalg.norm(grad), key
+        assert rule.allowed(key) < 1e-12 * np.linalg.norm(grad), key
 
 
 def test_allowed_error_scales_with_the_network():
@@ -136,8 +127,7 @@ def test_allowed_error_scales_with_the_network():
     ratios = []
     for params, x in ((stimulus.params, stimulus.x), (scaled, stimulus.x * factor)):
         e = reference.evaluate(params, x, stimulus.t)
-        r = expected_rounding(e, np.float64)
-        ratios.append(r.allowed(r.named["W1"]) / np.linalg.norm(e.grads["W1"]))
+        ratios.append(Derived(e, np.float64).allowed("W1") / np.linalg.norm(e.grads["W1"]))
     assert ratios[0] == ratios[1]
 
 
@@ -147,11 +137,10 @@ def test_kinks_are_found_and_exact_zeros_are_none():
     params["W1"][0, 1] = 0.0
     params["b1"][1] = 0.0
     e = Reference((2, 2, 2), "relu").evaluate(params, x, np.zeros(4, int))
-    r = expected_rounding(e, np.float64)
-    assert kink_rows(e, r).tolist() == [False, False, False, False]
+    assert e.errors(np.float64).on_edge.tolist() == [False, False, False, False]
     params["W1"][0, 1] = 1.0  # 1 * x0 + 1 * x1 now cancels in the first row, to exactly 0
     e = Reference((2, 2, 2), "relu").evaluate(params, x, np.zeros(4, int))
-    assert kink_rows(e, expected_rounding(e, np.float64)).tolist() == [True, False, False, False]
+    assert e.errors(np.float64).on_edge.tolist() == [True, False, False, False]
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
@@ -172,6 +161,6 @@ def test_update_bound_holds_for_sgd_and_sees_a_wrong_lr(rng, dtype):
 def test_floors_of_the_formats_change_no_digit_of_an_allowed_error():
     e = case(((4, 3), "relu", np.float32, 3, 1.0, 0))[2]
     least = min(np.abs(grad[grad != 0]).min() for grad in e.grads.values())
-    for dtype in (np.float32, np.float64):
-        assert expected_rounding(e, dtype).floor < unit_roundoff(dtype) ** 2 * least
-    assert SAFETY > 1
+    for name in ("float32", "float64"):
+        form = format_of(name)
+        assert form.floor2**0.5 < form.u**2 * least

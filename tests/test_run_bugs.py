@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import compare.run
-import compare.trial
 from compare.data import load_data
 from compare.judgement import Verdict, first_failing
 from compare.lockstep import ScratchStack, Side
+from compare.rules import Derived
 from planted_bugs.around import OTHER_FORM, PLAIN
 from planting import planted
 from sampled import one_in
@@ -129,9 +129,8 @@ def test_gradients_of_a_step_with_a_row_on_a_relus_edge_are_judged(monkeypatch, 
         right(self, x, t)
         self.grads = {key: grad * 1.001 for key, grad in self.grads.items()}
 
-    monkeypatch.setattr(
-        compare.trial, "kink_rows", lambda e, _: np.arange(len(e.x)) == len(e.x) - 1
-    )
+    last = property(lambda rule: np.arange(len(rule.e.x)) == len(rule.e.x) - 1)
+    monkeypatch.setattr(Derived, "on_edge", last)
     assert run(data=digits).verdict is Verdict.SAME
     monkeypatch.setattr(ScratchStack, "step", step)
     (init,) = run(data=digits).inits

@@ -3,10 +3,10 @@
 import pytest
 
 import compare.subject
-import compare.trial
 from compare.data import load_data
 from compare.judgement import Verdict, first_failing
 from compare.lockstep import ScratchStack
+from compare.rules import Derived
 from compare.run_wording import closest
 from planted_bugs.around import BATCHNORM, DROPOUT, EXTENDED
 from planting import planted
@@ -54,13 +54,13 @@ def test_planted_bug_is_seen_and_placed(digits, bug):
 
 def test_a_step_with_a_row_on_a_relus_edge_is_made_up_for_by_the_next(monkeypatch, digits):
     """BatchNorm ties the rows together: none can be left out."""
-    right, calls = compare.trial.kink_rows, []
+    right, calls = Derived.on_edge.fget, []
 
-    def kink_rows(e, rounding):
-        calls.append(len(e.x))
-        return right(e, rounding) | (len(calls) <= 2)
+    def on_edge(rule):
+        calls.append(len(rule.e.x))
+        return right(rule) | (len(calls) <= 2)
 
-    monkeypatch.setattr(compare.trial, "kink_rows", kink_rows)
+    monkeypatch.setattr(Derived, "on_edge", property(on_edge))
     (init,) = run(*BATCHNORM, data=digits).inits
     assert init.verdict is Verdict.SAME
     assert sorted(init.points) == [2, 3, 10, 11]

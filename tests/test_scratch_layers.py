@@ -10,7 +10,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from compare.rounding import SAFETY, expected_rounding
+from compare.reference.allowed import C
+from compare.rounding import unit_roundoff
+from compare.rules import Derived
 from compare.torch_network import Reference
 from scratch import Affine, Relu, Sigmoid, SoftmaxWithLoss, Tanh
 
@@ -96,14 +98,13 @@ def test_softmax_with_loss_is_cross_entropy(rng, dtype, rows, scale, one_hot):
     # the reference whose pre-activations are the logits themselves: W is the identity
     params = {"W1": np.eye(classes), "b1": np.zeros(classes)}
     e = Reference((classes, classes), "relu").evaluate(params, logits, t)
-    r = expected_rounding(e, dtype)
-    assert abs(loss - e.loss) <= r.allowed(r.named["loss"])
+    rule = Derived(e, dtype)
+    assert abs(loss - e.loss) <= rule.allowed("loss")
     onehot = np.eye(classes)[t]
     dlogits = layer.backward()
-    assert np.linalg.norm(dlogits * rows - (layer.y - onehot)) <= SAFETY * r.u * np.sqrt(rows)
-    assert np.linalg.norm(layer.y - (e.dz[0] * rows + onehot)) <= r.allowed(
-        r.named["probabilities"]
-    )
+    u = unit_roundoff(dtype)
+    assert np.linalg.norm(dlogits * rows - (layer.y - onehot)) <= C * u * np.sqrt(rows)
+    assert np.linalg.norm(layer.y - e.named["probabilities"]) <= rule.allowed("probabilities")
     assert dlogits.dtype == dtype
 
 

@@ -14,7 +14,7 @@ from compare.causes.replay import Given, Planted, Replay
 from compare.evaluation import Convention, probe_of
 from compare.judgement import Judgement, Verdict, judge_tensor, norm
 from compare.rounding import REPLAYS, replay_allowed, unit_roundoff
-from compare.rules import Derived, Measured
+from compare.rules import Derived
 
 Values = Mapping[str, Any]
 Mistakes = tuple[Planted, ...]
@@ -45,7 +45,7 @@ class Case:
         What the network is run on.
     actual, expected : mapping
         Values of the candidate, and of the reference, by name.
-    rule : Derived or Measured
+    rule : Derived
         What is allowed to each.
     dtype : dtype
         Of the candidate.
@@ -61,7 +61,7 @@ class Case:
     given: Given
     actual: Values
     expected: Values
-    rule: Derived | Measured
+    rule: Derived
     dtype: DTypeLike
     is_stress: bool = False
     targets: str = ""
@@ -134,7 +134,7 @@ class Case:
         limit, near = self._limit(name), math.sqrt(unit_roundoff(self.dtype)) * size
         if not mistakes or not limit < distance(other, value) <= near:
             return limit
-        noise = replay_allowed(self._noise(mistakes)[name], self.rule.derived.rounding)
+        noise = replay_allowed(self._noise(mistakes)[name], self.rule.e.longest_sum)
         return max(limit, noise)
 
     def blurred(self, mistakes: Mistakes) -> int:

@@ -18,13 +18,14 @@ from compare.evaluation import (
     TRAINING,
     Convention,
     Mode,
-    Parts,
     kept_from_zero,
-    layer_names,
 )
 
 Float64 = NDArray[np.float64]
 Change = Callable[..., Any]
+
+RECTIFIERS = ("relu", "leaky_relu")
+"""Activations whose derivative jumps at 0."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ class Replay:
             return h * (1 - h) if kind == "sigmoid" else 1 - h**2
         known = KNOWN[kind]
         slopes = known.derivative(z, self.given.convention.negative_slope)
-        if known.has_kink and self.given.convention.relu_at_zero:
+        if kind in RECTIFIERS and self.given.convention.relu_at_zero:
             return np.where(z == 0, 1.0, slopes)
         return slopes
 
@@ -456,11 +457,19 @@ class Replay:
 
     def values(self) -> dict[str, Any]:
         """Return what was computed, by the names and in the order of Evaluation.values."""
-        hidden = [(self.ns[i], self.hs[i]) for i in range(1, self.L)]
+        named: dict[str, Any] = {}
+        for i in range(1, self.L):
+            named[f"z{i}"] = self.zs[i]
+            if self.is_normalized:
+                named[f"n{i}"] = self.ns[i]
+            named[f"a{i}"] = self.hs[i]
+            if self.given.dropout is not None:
+                named[f"d{i}"] = self.ds[i]
         with np.errstate(all="ignore"):
             log_y = self.log_y
-        z = [self.zs[i] for i in range(1, self.L + 1)]
-        a = [self.ds[i] for i in range(1, self.L)]
-        parts = Parts(z, hidden, a, self.y_of_loss, log_y, self.loss)
-        kinds = self.is_normalized, self.given.dropout is not None
-        return layer_names(parts, *kinds, self.grads, self.moved)
+        named |= {"logits": self.zs[self.L], "probabilities": self.y_of_loss}
+        named |= {"log-probabilities": log_y, "loss": self.loss}
+        for i in range(self.L if self.grads else 0, 0, -1):
+            names = (f"gamma{i}", f"beta{i}", f"W{i}", f"b{i}")
+            named |= {name: self.grads[name] for name in names if name in self.grads}
+        return {**named, **self.moved}

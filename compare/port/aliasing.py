@@ -9,9 +9,9 @@ import numpy as np
 
 from compare.judgement import Judgement, judge_fact
 from compare.port.network import PortedNetwork
-from compare.port.rule import ByModule
 from compare.port.stimuli import Batch
 from compare.reference.evaluate import Evaluation
+from compare.rules import OfValue
 from compare.user_frame import CandidateError
 
 WHERE = "the parameters that it came with"
@@ -39,7 +39,7 @@ def ignored_params(
     """
     u = network.form.u
     grads = {q.name: value for q, value in e.values.items() if q.kind == "gradient"}
-    alive = {k for k, v in grads.items() if v.v.norm() > ByModule(v, u).allowed(k)}
+    alive = {k for k, v in grads.items() if v.v.norm() > OfValue(v, u).allowed(k)}
     try:
         loss = network.show(batch).loss
         for key in (key for key, name in names.items() if name in alive):

@@ -23,11 +23,14 @@ class Definition:
         Of functions of torch.nn.functional.
     is_pair : bool
         Whether the gradient of torch's own definition is documented beside it.
+    shows_in : tuple of str
+        The probes that one of a layer makes fail.
     """
 
     text: str
     replacements: Mapping[Any, Replacement]
     is_pair: bool = False
+    shows_in: tuple[str, ...] = ("forward", "state", "loss")
 
 
 @dataclass(frozen=True)

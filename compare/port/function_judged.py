@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from compare.judgement import Judgement, Verdict, judge_tensor
 from compare.port.arrays import arrays_of, is_array
 from compare.port.function_call import Inputs
-from compare.port.rule import ByModule
 from compare.reference.evaluate import Evaluation, Quantity
 from compare.reference.formats import Format
+from compare.rules import OfValue
 
 Array = NDArray[Any]
 
@@ -23,7 +23,7 @@ def of_outputs(
     expected = [value for q, value in e.values.items() if q.kind == "output"]
     for i, (actual, value) in enumerate(zip(outputs, expected, strict=True)):
         name = "output" if len(expected) == 1 else f"output[{i}]"
-        rule = ByModule(value, form.u)
+        rule = OfValue(value, form.u)
         yield judge_tensor("forward", name, where, actual, value.v.double().numpy(), rule)
 
 
@@ -38,7 +38,7 @@ def of_grads(
             continue
         q, name = Quantity("input", str(place)), names[place]
         if q in e.values:
-            rule, expected = ByModule(e.values[q], form.u), e.values[q].v.double().numpy()
+            rule, expected = OfValue(e.values[q], form.u), e.values[q].v.double().numpy()
             yield judge_tensor("gradient", name, batch.name, grad, expected, rule)
         elif not grad.any():
             yield Judgement("gradient", name, batch.name, Verdict.SAME)

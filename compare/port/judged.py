@@ -13,11 +13,11 @@ from compare.port.matched import Matched
 from compare.port.network import PortedNetwork
 from compare.port.places import OUTPUTS, made_of_output
 from compare.port.reference import Reference
-from compare.port.rule import ByModule
 from compare.port.shown import Shown
 from compare.port.stimuli import Batch
 from compare.port.verdict import doubts
 from compare.reference.evaluate import Evaluation, Quantity
+from compare.rules import OfValue
 from compare.user_frame import CandidateError
 
 Array = NDArray[Any]
@@ -157,7 +157,7 @@ class Judge:
         name = q.name or q.kind
         if q in e.values:
             expected = e.values[q]
-            rule = ByModule(expected, self.reference.form.u)
+            rule = OfValue(expected, self.reference.form.u)
             shown = "predict" if q.kind == "output" and q.name else name
             return judge_tensor(
                 PROBES[q.kind], shown, batch.name, value, expected.v.double().numpy(), rule

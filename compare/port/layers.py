@@ -1,7 +1,8 @@
-"""Other documented definitions of layers: normalizations, and dropout."""
+"""Other documented definitions of layers: normalizations, dropout, and ReLU at 0."""
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -10,16 +11,12 @@ from compare.port.conventions import Definition, Replacement
 
 
 def layers() -> list[Definition]:
-    """Return other definitions: when dropout scales, what a variance is of, what is added to it."""
+    """Return other definitions: of dropout, of a variance and what is added to it, of ReLU at 0."""
     afterwards = Definition(
         "dropout scales by 1 - p afterwards, as in the book; torch's in training",
         {F.dropout: _afterwards},
     )
-    biased = Definition(
-        "the running variance is that of B samples, as in the book; torch's of B - 1",
-        {F.batch_norm: _biased},
-    )
-    return [afterwards, biased] + [
+    return [afterwards, BIASED, ONE_AT_ZERO] + [
         Definition(
             f"the normalization adds {short(epsilon)} to the variance; the module's eps differs",
             dict.fromkeys((F.batch_norm, F.layer_norm, F.group_norm), _with_eps(epsilon)),
@@ -57,3 +54,24 @@ def _biased(
     kept = (1 - momentum) * var
     var.copy_(kept + (moved[1] - kept) * ((count - 1) / count))
     return output
+
+
+def _one_at_zero(
+    _func: Any,
+    input: Tensor,
+    negative_slope: float = 0.0,
+    inplace: bool = False,  # noqa: ARG001 # torch's arguments
+) -> Tensor:
+    """Compute a ReLU, or a leaky one, so that autograd takes the branch of x at 0."""
+    return torch.where(input >= 0, input, negative_slope * input)
+
+
+BIASED = Definition(
+    "the running variance is that of B samples, as in the book; torch's of B - 1",
+    {F.batch_norm: _biased},
+)
+ONE_AT_ZERO = Definition(
+    "ReLU'(0) is 1; PyTorch's is 0",
+    dict.fromkeys((F.relu, torch.relu, Tensor.relu, F.leaky_relu), _one_at_zero),
+    shows_in=("gradient",),
+)

@@ -15,10 +15,10 @@ from compare.port.matched import Matched
 from compare.port.names import Matching, Names, Ways
 from compare.port.places import OUTPUTS, inside_of, made_of_output
 from compare.port.recognised import fitting_losses
-from compare.port.rule import ByModule
 from compare.port.shown import Shown
 from compare.port.stimuli import Batch
 from compare.reference.evaluate import Evaluation, Quantity
+from compare.rules import OfValue
 from compare.user_frame import CandidateError
 
 Array = NDArray[Any]
@@ -132,6 +132,6 @@ def _agrees(judge: Judge, e: Evaluation, q: Quantity, value: Array) -> bool:
     """Whether a value of the network is that of the module, to rounding."""
     if q not in e.values or tuple(e.values[q].v.shape) != value.shape:
         return False
-    expected, rule = e.values[q], ByModule(e.values[q], judge.reference.form.u)
+    expected, rule = e.values[q], OfValue(e.values[q], judge.reference.form.u)
     found = judge_tensor("forward", "", "", value, expected.v.double().numpy(), rule)
     return found.verdict is Verdict.SAME

@@ -9,10 +9,10 @@ from compare.port.conventions import Convention, Definition, Substituting
 from compare.port.judged import Judge, Response
 from compare.port.layers import layers
 from compare.port.losses import losses
-from compare.port.rule import ByModule
 from compare.port.shown import Shown
 from compare.port.stimuli import Batch
 from compare.reference.evaluate import Evaluated, Quantity, of_loss
+from compare.rules import OfValue
 
 Off = set[tuple[str, str, str]]
 
@@ -27,8 +27,8 @@ def recognised(judge: Judge, responses: list[Response]) -> list[Judgement]:
     """
     judgements = [j for r in responses for j in judge.judge(r)]
     for definition in layers():
-        if not any(j.fails and j.probe in ("forward", "state", "loss") for j in judgements):
-            break
+        if not any(j.fails and j.probe in definition.shows_in for j in judgements):
+            continue
         before = judge.convention
         trial = replace(before, layers=(*before.layers, definition))
         tried = _tried(judge, trial, responses, judgements)
@@ -111,7 +111,7 @@ def fitting_losses(judge: Judge, batch: Batch, shown: Shown) -> list[Definition]
 def _agrees(loss: float, value: Evaluated | None, u: float) -> bool:
     if value is None or value.v.numel() != 1:
         return False
-    return abs(loss - float(value.v)) <= ByModule(value, u).allowed("loss")
+    return abs(loss - float(value.v)) <= OfValue(value, u).allowed("loss")
 
 
 def _defined(loss: Callable[..., Any], definition: Definition) -> Callable[..., Any]:
