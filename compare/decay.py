@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,10 @@ def found_decay(
         judged = judge_values({n: actual[n] for n in names}, e, Derived(e, dtype), plain.name)
         return all(j.verdict is Verdict.SAME for j in judged)
 
+    def off(decay: float, under: Convention) -> float:
+        e = reference_of(decay).evaluate(*given, under, gradients=False)
+        return abs(e.loss - float(actual["loss"]))
+
     there = [
         key
         for key, W in plain.params.items()
@@ -73,7 +78,8 @@ def found_decay(
         for decay in (0.0, *_candidates(actual, e, plain, there)):
             if not is_numerical and not any(is_right([key], decay, summed) for key in there):
                 continue
-            if any(is_right(["loss"], decay, other) for other in (summed, *others)):
+            nearest = min((summed, *others), key=partial(off, decay))
+            if is_right(["loss"], decay, nearest):
                 return decay
     return 0.0
 
