@@ -15,8 +15,8 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_map_only, tree_unfl
 
 __all__ = [
     "RECURRENT",
+    "DispatchMode",
     "OpOverload",
-    "TorchDispatchMode",
     "decompose",
     "functional",
     "is_random",
@@ -52,6 +52,18 @@ def with_names(function: Any, **names: Any) -> Callable[..., Any]:
     )
     copied.__kwdefaults__ = function.__kwdefaults__
     return copied
+
+
+class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
+    """A mode that torch's compiler need not know of.
+
+    Else torch wraps `__torch_dispatch__` by what imports its compiler, and sympy with it, which
+    takes a second.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
 
 
 no_torch_function = _disabled_torch_function_impl

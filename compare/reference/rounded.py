@@ -68,7 +68,7 @@ class Rounded(Tensor):
         return dispatch(func, args, kwargs or {})
 
 
-class EverythingRounded(private.TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
+class EverythingRounded(private.DispatchMode):
     """What is made while this is entered is Rounded, too: `torch.zeros` in a forward."""
 
     def __init__(self) -> None:
