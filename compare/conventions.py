@@ -37,6 +37,8 @@ class Entry(NamedTuple):
     change: dict[str, Any]
 
 
+RELU_AT_ZERO = "ReLU'(0) is 1; PyTorch's is 0"
+
 EPSILONS = (
     1e-7,  # the book's
     *(float(f"1e-{power}") for power in (4, 5, 6, *range(8, 17))),
@@ -88,7 +90,7 @@ def catalogue(
     if dropout:
         text = "dropout scales by 1 - ratio afterwards, as in the book; PyTorch's in training"
         yield Entry(text, ANY, {"inverted": False})
-    yield Entry("ReLU'(0) is 1; PyTorch's is 0", "gradient", {"relu_at_zero": 1})
+    yield Entry(RELU_AT_ZERO, "gradient", {"relu_at_zero": 1})
     yield Entry("weight decay is lambda sum(W^2), without the half", "loss", {"decay_factor": 1.0})
     for epsilon, (form, log), in_gradient in product(epsilons, FORMS.items(), (False, True)):
         side = "loss and gradient" if in_gradient else "the loss"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -87,15 +88,13 @@ class Reference:
 
         Without `gradients` there are none among them.
         """
+        make = partial(self._evaluate, params, x, t, convention, mode, gradients=gradients)
         if self.kept is None:
-            return self._evaluate(params, x, t, convention, mode, gradients=gradients)
+            return make()
         network = self.sizes, self.activation, self.weight_decay_lambda, self.extras
         how = convention, mode.training, gradients, tuple(params), tuple(mode.running)
         given = digest((*params.values(), x, t, *mode.running.values(), *mode.masks))
-        return self.kept.get(
-            (network, how, given),
-            lambda: self._evaluate(params, x, t, convention, mode, gradients=gradients),
-        )
+        return self.kept.get((network, how, given), make)
 
     def _evaluate(
         self,

@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compare.judge import judge_values
 from compare.optimiser import Optimiser
+from compare.reference.evaluate import Quantity, evaluate
 from compare.reference.formats import format_of
+from compare.reference.operations import products
 from compare.rounding import Step, unit_roundoff, update_allowed
-from compare.rules import Derived
+from compare.rules import Derived, OfValue
 from compare.stimuli import Stimuli, without_kink_rows
 from compare.torch_network import Reference
 from scratch import MultiLayerNet
@@ -164,3 +167,37 @@ def test_floors_of_the_formats_change_no_digit_of_an_allowed_error():
     for name in ("float32", "float64"):
         form = format_of(name)
         assert form.floor2**0.5 < form.u**2 * least
+
+
+def test_an_operand_that_stands_twice_is_no_two_errors():
+    """Columns far from 0 that vary little: the folded form and one pass are right, and not wide."""
+    rng = np.random.default_rng(0)
+    x = torch.tensor((0.5 + 0.005 * rng.standard_normal((7, 5))).astype(np.float32)).double()
+    module, form = torch.nn.BatchNorm1d(5, dtype=torch.float64), format_of("float32")
+    found = evaluate(module, lambda y, _: y.sum(), {}, x, None, form=form)
+    value = found.values[Quantity("output")]
+    single = x.numpy().astype(np.float32)
+    mean = single.mean(axis=0)
+    var = (single * single).mean(axis=0) - mean * mean
+    scale = 1 / np.sqrt(var + np.float32(1e-5))
+    folded = single * scale - mean * scale
+    off = np.linalg.norm(folded.astype(np.float64) - value.v.numpy())
+    size = float(np.linalg.norm(value.v.numpy()))
+    assert off < OfValue(value, form.u).allowed() < 0.1 * size
+
+
+def test_equal_weights_round_alike(monkeypatch):
+    """What is added is equal and rounds the same way; without its bound half is soon reached."""
+    sizes, rng = (13, 1000, 1000, 10), np.random.default_rng(0)
+    net = MultiLayerNet(sizes[0], sizes[1:-1], sizes[-1], "tanh", rng=rng)
+    for key in ("W1", "W2", "W3"):
+        net.params[key][...] = 1 / len(net.params[key])
+    x, t = rng.random((1, sizes[0])), np.zeros(1, int)
+
+    def worst():
+        e = Reference(sizes, "tanh").evaluate(net.params, x, t)
+        return worst_score(net.loss(x, t), {"logits": net.predict(x)}, e, Derived(e, np.float64))
+
+    granted = worst()
+    monkeypatch.setattr(products, "_dominance", lambda _: 0.0)
+    assert granted < 0.5 < worst()

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compare.conventions import VARIANCE_EPSILONS, short
+from compare.conventions import RELU_AT_ZERO, VARIANCE_EPSILONS, short
 from compare.port.conventions import Definition, Replacement
 
 
@@ -71,7 +71,7 @@ BIASED = Definition(
     {F.batch_norm: _biased},
 )
 ONE_AT_ZERO = Definition(
-    "ReLU'(0) is 1; PyTorch's is 0",
+    RELU_AT_ZERO,
     dict.fromkeys((F.relu, torch.relu, Tensor.relu, F.leaky_relu), _one_at_zero),
     shows_in=("gradient",),
 )
