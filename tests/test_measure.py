@@ -78,3 +78,9 @@ def test_calibrate_says_what_is_beyond_the_factor():
         key = next(key for key in results if key.split("/")[1] == half)
         with pytest.raises(SystemExit, match=said):
             calibrate.document(results | {key: of_calibrate(key, 99.0)})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("title", chapter.ROWS)
+def test_the_chapter_finds_its_mistakes(title):
+    assert all(chapter.mistakes(title, "float64"))

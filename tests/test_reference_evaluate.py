@@ -2,6 +2,8 @@
 
 import copy
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -304,3 +306,13 @@ def test_an_infinite_score_is_no_error():
 
     found = run(Forward(masked))
     assert all(torch.isfinite(v.e2).all() for v in found.values.values() if v.e2 is not None)
+
+
+def test_an_evaluation_needs_no_compiler():
+    """torch's own modes import it, and sympy with it, which takes a second."""
+    script = (
+        "import sys, torch; from compare.reference.evaluate import evaluate;"
+        "evaluate(torch.nn.Linear(3, 2), lambda y, _: y.sum(), {}, torch.ones(4, 3), None);"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
