@@ -67,6 +67,17 @@ def test_equal_terms_are_counted_in_their_column(n):
         assert torch.allclose(halved[: n // 2, 0], torch.tensor(n / 4).double(), rtol=0.3)
 
 
+@pytest.mark.parametrize("n", [100, 5000])
+def test_equal_terms_are_counted_among_those_that_are_exact(n):
+    terms = torch.full((n, 1), 0.3, dtype=torch.float64)
+    e2 = (torch.arange(n) % 7 == 0).double().unsqueeze(1)
+    with within(Context(SINGLE)) as context:
+        found = added.multiplicity(terms, e2)
+        assert torch.allclose(found[::7, 0], torch.tensor(n / 7).double(), rtol=0.1)
+        assert (found[1::7] == 1).all()
+        assert added.multiplicity(terms * 0, e2 * context.format.floor2) is None
+
+
 def test_amplification_is_that_of_the_transpose_and_of_the_opposite():
     rng = torch.Generator().manual_seed(0)
     W = torch.rand(30, 20, generator=rng, dtype=torch.float64) + 0.5

@@ -13,6 +13,7 @@ the gradients of logits of equal rows differ where their targets do, and only th
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,6 +29,8 @@ KEPT = 2
 SAMPLE = 1024
 """Terms among which those are counted that are equal."""
 
+FLOORS = 2.0**10
+"""E^2, in floors of the format, up to which a term is a 0 of a few operations, and errs in none."""
 
 HASH = 0x9E3779B97F4A7C15 - 2**64
 """2^64 by the golden ratio (Knuth, The Art of Computer Programming, volume 3, section 6.4)."""
@@ -70,31 +73,23 @@ def multiplicity(terms: Tensor, e2: Tensor, places: Tensor | None = None) -> Ten
     if n < 2 or terms.is_meta or terms.numel() == 0:
         return None
     step = -(-n // SAMPLE)
-    some = None if places is None else places[::step]
-    ordered, order = _keys(terms[..., ::step, :], e2[..., ::step, :], some).sort(-1)
-    is_same = ordered[..., 1:] == ordered[..., :-1]
-    if not bool(is_same.any()):
+    keys = _keys(terms, e2, places)
+    # numpy's sort: several times as fast as torch's
+    ordered = torch.from_numpy(np.sort(keys[..., ::step].cpu().numpy(), axis=-1)).to(keys.device)
+    if not bool(((ordered[..., 1:] == ordered[..., :-1]) & ordered[..., 1:].isfinite()).any()):
         return None
-    if step == 1:
-        group = torch.zeros_like(order)
-        group[..., 1:] = (~is_same).cumsum(-1)
-        counts = torch.zeros_like(group).scatter_add_(-1, group, torch.ones_like(group))
-        equal = torch.empty_like(group).scatter_(-1, order, counts.gather(-1, group))
-    else:
-        keys = _keys(terms, e2, places)
-        equal = torch.searchsorted(ordered, keys, right=True)
-        equal -= torch.searchsorted(ordered, keys)
-        equal = torch.where((equal > 1) & ~keys.isnan(), equal * (n / ordered.shape[-1]), 1.0)
-    return equal.to(terms.dtype).mT
+    equal = torch.searchsorted(ordered, keys, right=True) - torch.searchsorted(ordered, keys)
+    is_one = (equal < 2) | keys.isinf()
+    return torch.where(is_one, 1.0, equal * (n / ordered.shape[-1])).to(terms.dtype).mT
 
 
 def _keys(terms: Tensor, e2: Tensor, places: Tensor | None) -> Tensor:
-    """Return (..., m, n): the digits that are compared (Veltkamp 1968), NaN where nothing errs."""
+    """Return (..., m, n): the digits that are compared (Veltkamp 1968), inf where nothing errs."""
     digits = round(-math.log2(current().format.u)) - KEPT
     high = terms * (2.0 ** (53 - digits) + 1)
-    keys = torch.where(high.isfinite(), high - (high - terms), terms) + 0.0  # + 0.0: no -0.0
+    keys = high - (high - terms)
     if places is not None:
-        bits = keys.contiguous().view(torch.int64)
+        bits = (keys + 0.0).contiguous().view(torch.int64)  # + 0.0: no -0.0
         hashed = (bits ^ (bits >> 29)) * HASH + places.unsqueeze(-1) * HASH_OF_PLACE
         keys = (hashed >> 11).to(torch.float64)  # whole numbers below 2^53: exact
-    return torch.where(e2 > 0, keys, torch.nan).mT.contiguous()
+    return torch.where((e2 > FLOORS * current().format.floor2) & high.isfinite(), keys, torch.inf).mT.contiguous()

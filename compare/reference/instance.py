@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from compare.reference.private import tree_flatten
-from compare.reference.rounded import Rounded, constant, rounding2
+from compare.reference.rounded import Rounded, constant
+from compare.reference.rules import rounding2
 
 
 @contextmanager

@@ -16,7 +16,16 @@ from torch import Tensor
 from compare.reference import private
 from compare.reference.context import current
 from compare.reference.problems import UnsupportedError
-from compare.reference.rules import ERRORS, FORMS, MOVES, Value, own
+from compare.reference.rules import (
+    ERRORS,
+    FORMS,
+    MOVES,
+    OF_VALUES,
+    Value,
+    of_number,
+    own,
+    rounding2,
+)
 from compare.reference.unruled import measured
 
 
@@ -97,16 +106,9 @@ def constant(v: Tensor) -> Rounded:
     return Rounded(v, torch.zeros_like(v) if e2 is None else e2)
 
 
-def rounding2(v: Tensor) -> Tensor | None:
-    """Return E^2 of storing `v`, None if it is 0."""
-    if current().format.dtype == torch.float64:
-        return None
-    return torch.where(current().format.holds(v), 0.0, v * v)
-
-
 def value(x: Any) -> Any:
-    """Return the plain tensor of a Rounded, and of less than float64; anything else as it is."""
-    if isinstance(x, Rounded):
+    """Return the plain tensor of a number with an error, or of less than float64; else `x`."""
+    if isinstance(x, (Rounded, Value)):
         return x.v
     if isinstance(x, Tensor) and x.is_floating_point() and x.dtype != torch.float64:
         return x.double()
@@ -116,8 +118,7 @@ def value(x: Any) -> Any:
 def dispatch(func: private.OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return what `func` gives, with its errors."""
     operation = private.operation_of(func)
-    leaves = _leaves((args, kwargs))
-    is_rounded = any(isinstance(x, Rounded) for x in leaves)
+    rounded = [x for x in _leaves((args, kwargs)) if isinstance(x, Rounded)]
     writes = () if operation in FORMS and not private.is_in_place(func) else private.written(func)
     if private.is_random(func) and operation not in FORMS:
         raise UnsupportedError(f"{operation} draws random numbers", current().modules[-1])
@@ -125,19 +126,21 @@ def dispatch(func: private.OpOverload, args: tuple[Any, ...], kwargs: dict[str, 
         target = kwargs.get(place) if isinstance(place, str) else args[place]
         if isinstance(target, Rounded):
             return _in_place(func, place, target, args, kwargs)
-        if is_rounded and _is_floating(target):
+        if rounded and _is_floating(target):
             raise UnsupportedError(
                 f"{operation} writes into a tensor that was made outside of the forward pass "
                 "and is no buffer",
                 current().modules[-1],
             )
+    if operation in OF_VALUES:
+        return _by_values(FORMS[operation], args, kwargs)
     if operation in FORMS:
         return _checked(FORMS[operation](*args, **kwargs), func)
     if operation in MOVES:
-        return _moved(func, args, kwargs, MOVES[operation]) if is_rounded else func(*args, **kwargs)
+        return _moved(func, rounded, args, kwargs) if rounded else func(*args, **kwargs)
     if operation in ERRORS:
-        return _by_rule(func, ERRORS[operation], args, kwargs)
-    result = private.decompose(func, args, kwargs) if is_rounded else NotImplemented
+        return _by_rule(func, rounded, args, kwargs)
+    result = private.decompose(func, args, kwargs) if rounded else NotImplemented
     return _without_rule(func, args, kwargs) if result is NotImplemented else _checked(result, func)
 
 
@@ -208,34 +211,45 @@ def _in_float64(kwargs: dict[str, Any]) -> dict[str, Any]:
 def operand(x: Any) -> Any:
     """Return a tensor or a number as Value; a number, too, is rounded as it is stored."""
     if isinstance(x, Rounded):
-        return Value(x.v, x.e2)
+        return Value(x.v, x.e2, x.is_weight)
     if x is None:
         return x
-    plain = value(x)
-    if isinstance(plain, Tensor):
+    if isinstance(x, Tensor):
+        plain = value(x)
         return Value(plain, rounding2(plain) if plain.is_floating_point() else None)
-    return Value(plain, _of_number(float(plain)))
+    return of_number(x)
 
 
-def _of_number(x: float) -> Tensor | None:
-    kind, stored = current().format, torch.tensor(x, dtype=torch.float64)
-    if kind.dtype == torch.float64 or bool(kind.holds(stored)):
-        return None
-    return stored * stored
-
-
-def _by_rule(func: private.OpOverload, rule: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """Return `func` of the plain values, and E^2 by `rule`."""
-    plain_args, plain_kwargs = _each(value, (args, _in_float64(kwargs)))
+def _by_rule(func: private.OpOverload, rounded: list[Rounded], args: Any, kwargs: Any) -> Any:
+    """Return `func` of the plain values, and E^2 by its rule."""
+    plain_args, plain_kwargs = _each(value, args), _each(value, _in_float64(kwargs))
     o = func(*plain_args, **plain_kwargs)
     operands, named = _operands(func, args, kwargs)
-    e2, weight = rule(o, *operands, **named), _of_weights((args, kwargs))
+    e2 = ERRORS[private.operation_of(func)](o, *operands, **named)
+    weight = _of_weights(rounded)
     if isinstance(o, Tensor):
         return Rounded(o, e2, is_weight=weight) if _is_floating(o) else o
     return type(o)(
         Rounded(x, y, is_weight=weight) if _is_floating(x) else x
         for x, y in zip(o, e2, strict=True)
     )
+
+
+def _by_values(rule: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Return what a form of Value gives."""
+    given_args, given_kwargs = _each(_floating_operand, args), _each(_floating_operand, kwargs)
+    return _each(
+        lambda x: (
+            Rounded(x.v, 0.0 if x.e2 is None else x.e2, is_weight=x.is_weight)
+            if isinstance(x, Value)
+            else x
+        ),
+        rule(*given_args, **given_kwargs),
+    )
+
+
+def _floating_operand(x: Any) -> Any:
+    return operand(x) if _is_floating(x) else x
 
 
 def _operands(
@@ -248,21 +262,21 @@ def _operands(
     )
 
 
-def _of_weights(given: Any) -> bool:
+def _of_weights(rounded: list[Rounded]) -> bool:
     """Return whether every tensor with an error was computed from parameters alone."""
-    rounded = [x for x in _leaves(given) if isinstance(x, Rounded)]
     return bool(rounded) and all(x.is_weight for x in rounded)
 
 
-def _moved(func: private.OpOverload, args: Any, kwargs: Any, fills: str | None) -> Any:
+def _moved(func: private.OpOverload, rounded: list[Rounded], args: Any, kwargs: Any) -> Any:
     """Return `func` of the values and, alike, of the errors."""
-    plain_args, plain_kwargs = _each(value, (args, kwargs))
+    plain_args, plain_kwargs = _each(value, args), _each(value, kwargs)
     o = func(*plain_args, **plain_kwargs)
-    weight = _of_weights((args, kwargs))
-    if all(x.e2 is None for x in _leaves((args, kwargs)) if isinstance(x, Rounded)):
+    weight = _of_weights(rounded)
+    if all(x.e2 is None for x in rounded):
         e2 = _each(lambda x: None if _is_floating(x) else x, o)
     else:
-        error_args, error_kwargs = _each(_error, (args, kwargs))
+        error_args, error_kwargs = _each(_error, args), _each(_error, kwargs)
+        fills = MOVES[private.operation_of(func)]
         if fills is not None:
             error_args, error_kwargs = _filled(func, fills, error_args, error_kwargs)
         e2 = func(*error_args, **error_kwargs)
@@ -293,7 +307,7 @@ def _filled(func: private.OpOverload, fills: str, args: Any, kwargs: Any) -> tup
 
 def _squared(x: float) -> float:
     """Return E^2 of a number as a number."""
-    return 0.0 if _of_number(x) is None else x * x
+    return 0.0 if of_number(x).e2 is None else x * x
 
 
 def _in_place(
@@ -314,11 +328,12 @@ def _in_place(
     return target
 
 
-def copied(target: Rounded, source: Any) -> None:
-    """Write `source` into `target`, value and error."""
+def copied(target: Rounded | Value, source: Any) -> None:
+    """Write `source` into `target`, value and error; one that carries none takes none."""
     target.v.copy_(value(source))
-    assert target.e2 is not None
-    if isinstance(source, Rounded) and source.e2 is not None:
+    if target.e2 is None:
+        return
+    if isinstance(source, (Rounded, Value)) and source.e2 is not None:
         target.e2.copy_(source.e2)
     else:
         target.e2.zero_()

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from compare.reference.operations.sums import either, rewritten, variance
-from compare.reference.rounded import Rounded, copied, value
-from compare.reference.rules import form
+from compare.reference.rounded import copied
+from compare.reference.rules import Value, form
 
 
 def _scaled(x: Any, mean: Any, r: Any, gamma: Any, beta: Any) -> Any:
@@ -48,7 +48,7 @@ def _back(g: Any, x: Any, mean: Any, r: Any, gamma: Any, over: list[int], fixed:
 
 def _columns(x: Any, y: Any) -> Any:
     """Return what belongs to channels, as it stands beside x (B, C, ...)."""
-    return y if y is None else y.reshape(1, -1, *[1] * (x.dim() - 2))
+    return y if y is None else y.reshape(1, -1, *[1] * (len(x.shape) - 2))
 
 
 def _batch_norm(
@@ -58,36 +58,33 @@ def _batch_norm(
     if not training:
         r = (_columns(x, var) + eps).rsqrt()
         y = _scaled(x, _columns(x, mean), r, _columns(x, gamma), _columns(x, beta))
-        empty: Any = Rounded(torch.zeros(0, dtype=torch.float64), 0.0)
+        empty = Value(torch.zeros(0, dtype=torch.float64), None)
         return y, empty, empty
-    over = [d for d in range(x.dim()) if d != 1]
+    over = [d for d in range(len(x.shape)) if d != 1]
     v, m = variance(x, over, True, 0.0)
     r = (v + eps).rsqrt()
     y = _scaled(x, m, r, _columns(x, gamma), _columns(x, beta))
-    n = x.numel() / m.numel()
+    n = x.v.numel() / m.v.numel()
     if mean is not None:
-        _move(mean, m.flatten(), momentum)
-        _move(var, v.flatten() * (n / (n - 1)), momentum)
-    return y, m.flatten(), r.flatten()
+        _move(mean, m.reshape(-1), momentum)
+        _move(var, v.reshape(-1) * (n / (n - 1)), momentum)
+    return y, m.reshape(-1), r.reshape(-1)
 
 
 def _move(running: Any, new: Any, momentum: float) -> None:
     """(1 - k) r + k new, or r + k (new - r)."""
-    if isinstance(running, Rounded):
-        one = running * (1 - momentum) + new * momentum
-        copied(running, either(one, running + (new - running) * momentum))
-    else:
-        running.copy_(value(running) * (1 - momentum) + value(new) * momentum)
+    one = running * (1 - momentum) + new * momentum
+    copied(running, either(one, running + (new - running) * momentum))
 
 
-@form("native_batch_norm", "_native_batch_norm_legit", "cudnn_batch_norm")
+@form("native_batch_norm", "_native_batch_norm_legit", "cudnn_batch_norm", of_values=True)
 def _native(x: Any, gamma: Any, beta: Any, *rest: Any) -> Any:
     """The overload without statistics has five arguments less two."""
     mean, var, training, momentum, eps = rest if len(rest) == 5 else (None, None, *rest)
     return _batch_norm(x, gamma, beta, mean, var, training, momentum, eps)
 
 
-@form("_batch_norm_with_update", "_batch_norm_no_update")
+@form("_batch_norm_with_update", "_batch_norm_no_update", of_values=True)
 def _with_update(
     x: Any, gamma: Any, beta: Any, mean: Any, var: Any, momentum: float, eps: float
 ) -> Any:
@@ -96,12 +93,12 @@ def _with_update(
     return (*made, torch.zeros(0, dtype=torch.uint8))
 
 
-@form("native_batch_norm_backward", "batch_norm_backward")
+@form("native_batch_norm_backward", "batch_norm_backward", of_values=True)
 def _batch_norm_backward(g: Any, x: Any, gamma: Any, *rest: Any) -> Any:
     """Return dx, dgamma, dbeta."""
     if isinstance(rest[4], bool) and len(rest) >= 7:
         running_mean, running_var, mean, r, training, eps, wanted = rest[:7]
-    over = [d for d in range(x.dim()) if d != 1]
+    over = [d for d in range(len(x.shape)) if d != 1]
     if training:
         mean, r = _columns(x, mean), _columns(x, r)
     else:
@@ -111,7 +108,7 @@ def _batch_norm_backward(g: Any, x: Any, gamma: Any, *rest: Any) -> Any:
     return dx if wanted[0] else None, dgamma, g.sum(over) if wanted[2] else None
 
 
-@form("native_layer_norm")
+@form("native_layer_norm", of_values=True)
 def _layer_norm(x: Any, shape: Any, gamma: Any, beta: Any, eps: float) -> Any:
     """Over the last dimensions (Ba, Kiros and Hinton 2016, equation 3)."""
     v, mean = variance(x, list(range(-len(shape), 0)), True, 0.0)
@@ -119,13 +116,13 @@ def _layer_norm(x: Any, shape: Any, gamma: Any, beta: Any, eps: float) -> Any:
     return _scaled(x, mean, r, gamma, beta), mean, r
 
 
-@form("native_layer_norm_backward")
+@form("native_layer_norm_backward", of_values=True)
 def _layer_norm_backward(
     g: Any, x: Any, shape: Any, mean: Any, r: Any, gamma: Any, beta: Any, wanted: Any
 ) -> Any:
     """Return dx, dgamma, dbeta."""
     dx, xn = _back(g, x, mean, r, gamma, list(range(-len(shape), 0)), False)
-    rows = list(range(x.dim() - len(shape)))
+    rows = list(range(len(x.shape) - len(shape)))
     return (
         dx if wanted[0] else None,
         ((g * xn).sum(rows) if rows else g * xn) if wanted[1] else None,
@@ -133,7 +130,7 @@ def _layer_norm_backward(
     )
 
 
-@form("native_group_norm")
+@form("native_group_norm", of_values=True)
 def _group_norm(
     x: Any, gamma: Any, beta: Any, n: int, channels: int, size: int, groups: int, eps: float
 ) -> Any:
@@ -147,7 +144,7 @@ def _group_norm(
     return y.reshape(x.shape), mean.reshape(n, groups), r.reshape(n, groups)
 
 
-@form("native_group_norm_backward")
+@form("native_group_norm_backward", of_values=True)
 def _group_norm_backward(
     g: Any,
     x: Any,
@@ -173,7 +170,7 @@ def _group_norm_backward(
     )
 
 
-@form("_fused_rms_norm")
+@form("_fused_rms_norm", of_values=True)
 def _rms_norm(x: Any, shape: Any, gamma: Any, eps: float | None) -> Any:
     """x r gamma, r = 1 / sqrt(mean(x^2) + epsilon) (Zhang and Sennrich 2019, equation 4)."""
     over = list(range(-len(shape), 0))
@@ -183,10 +180,10 @@ def _rms_norm(x: Any, shape: Any, gamma: Any, eps: float | None) -> Any:
     return (y if gamma is None else y * gamma), r
 
 
-@form("_fused_rms_norm_backward")
+@form("_fused_rms_norm_backward", of_values=True)
 def _rms_norm_backward(g: Any, x: Any, shape: Any, r: Any, gamma: Any, wanted: Any) -> Any:
     """Return dx = r (dxn - xn mean(dxn xn)) and dgamma."""
-    over, rows = list(range(-len(shape), 0)), list(range(x.dim() - len(shape)))
+    over, rows = list(range(-len(shape), 0)), list(range(len(x.shape) - len(shape)))
     xn = x * r
     dxn = g if gamma is None else g * gamma
     dx = (dxn - xn * (dxn * xn).mean(over, keepdim=True)) * r
