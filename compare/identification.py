@@ -145,7 +145,8 @@ class Identification:
         self.calls.show(self.plain)
         self.epsilons = () if self.sees_end else EPSILONS
         others = (name for name in KNOWN if name != identity.activation)
-        agreeing = sorted(trial for trial in self._trials(others) if trial.agrees)
+        half = math.sqrt(np.finfo(self.candidate.dtype).eps)  # of the digits: else none agrees
+        agreeing = sorted(t for t in self._trials(others, within=half) if t.agrees)
         self.epsilons = ()
         yield from map(Identity, dict.fromkeys(trial.activation for trial in agreeing))
 
@@ -161,12 +162,17 @@ class Identification:
         return [*agreeing[:1], nearest]
 
     def _trials(
-        self, activations: Iterable[str], slope: float = PYTORCH.negative_slope
+        self,
+        activations: Iterable[str],
+        slope: float = PYTORCH.negative_slope,
+        within: float = math.inf,
     ) -> Iterator[Trial]:
-        """Yield a trial of each activation where it comes nearest, the nearest first."""
+        """Yield a trial of each activation where it comes nearest, the nearest first; none that
+        is farther off than `within`.
+        """
         seen = set[str]()
         for setting in sorted(self._settings(activations, slope), key=lambda s: s.off):
-            if setting.activation not in seen:
+            if setting.activation not in seen and setting.off <= within:
                 seen.add(setting.activation)
                 yield min(self._tried(setting))
 

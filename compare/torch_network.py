@@ -132,19 +132,24 @@ class Reference:
     def _errors(self, e: Evaluation, dtype: DTypeLike) -> Errors:
         """Return the expected errors of `e`: the same module, in the arithmetic of errors."""
         stated, differentiated = self._follow(e.params, e.convention, e.mode)
+        loss = differentiated if e.grads else stated
         also = {
             "probabilities": lambda y, _t, _net: torch.softmax(y, dim=1),
             "log-probabilities": lambda y, _t, _net: torch.log_softmax(y, dim=1),
-            "loss": stated,
+            **({"loss": stated} if loss is not stated else {}),
         }
         form = format_of(np.dtype(dtype).name)
         targets = torch.tensor(e.t, device=self.device)
         with under(e.convention):
             found = evaluate(
-                self.net, differentiated, {}, self._tensor(e.x), targets,
+                self.net, loss, {}, self._tensor(e.x), targets,
                 form=form, also=also, gradients=bool(e.grads),
             )  # fmt: skip  # what, then how
-        quantities = {**self._quantities(), **{name: Quantity("output", name) for name in also}}
+        quantities = {
+            "loss": Quantity("loss"),
+            **self._quantities(),
+            **{name: Quantity("output", name) for name in also},
+        }
         on_edge = np.zeros(len(e.x), dtype=bool)
         for kink in found.kinks:
             on_edge[... if kink.samples is None else list(kink.samples)] = True

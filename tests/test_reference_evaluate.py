@@ -309,10 +309,13 @@ def test_an_infinite_score_is_no_error():
 
 
 def test_an_evaluation_needs_no_compiler():
-    """torch's own modes import it, and sympy with it, which takes a second."""
+    """torch's own modes, and operations of a subclass outside of a mode, import it, and sympy."""
     script = (
-        "import sys, torch; from compare.reference.evaluate import evaluate;"
-        "evaluate(torch.nn.Linear(3, 2), lambda y, _: y.sum(), {}, torch.ones(4, 3), None);"
-        "sys.exit('torch._dynamo' in sys.modules)"
+        "import sys, torch; from torch import nn; from compare.reference.evaluate import evaluate;"
+        "layers = nn.BatchNorm1d(3), nn.ReLU(), nn.Dropout(0.0), nn.GELU(), nn.LayerNorm(3);"
+        "x, t = torch.randn(4, 3), torch.tensor([0, 1, 2, 1]);"
+        "net = nn.Sequential(nn.Linear(3, 3), *layers, nn.Linear(3, 3));"
+        "evaluate(net, nn.functional.cross_entropy, {}, x, t);"
+        "sys.exit(not {'torch._dynamo', 'sympy'}.isdisjoint(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

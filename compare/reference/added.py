@@ -92,4 +92,6 @@ def _keys(terms: Tensor, e2: Tensor, places: Tensor | None) -> Tensor:
         bits = (keys + 0.0).contiguous().view(torch.int64)  # + 0.0: no -0.0
         hashed = (bits ^ (bits >> 29)) * HASH + places.unsqueeze(-1) * HASH_OF_PLACE
         keys = (hashed >> 11).to(torch.float64)  # whole numbers below 2^53: exact
-    return torch.where((e2 > FLOORS * current().format.floor2) & high.isfinite(), keys, torch.inf).mT.contiguous()
+    return torch.where(
+        (e2 > FLOORS * current().format.floor2) & high.isfinite(), keys, torch.inf
+    ).mT.contiguous()

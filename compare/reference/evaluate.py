@@ -200,7 +200,8 @@ def _kept(path: str, context: Context, values: dict[Quantity, Evaluated]) -> Cal
 
 def _enter(values: dict[Quantity, Evaluated], kind: Kind, name: str, output: Any) -> None:
     """Enter the tensors of `output`, numbered where there are several."""
-    leaves = [x for x in tree_flatten(output)[0] if isinstance(x, Tensor)]
+    flat = [output] if isinstance(output, Tensor) else tree_flatten(output)[0]
+    leaves = [x for x in flat if isinstance(x, Tensor)]
     for i, leaf in enumerate(leaves):
         called = name if len(leaves) == 1 else f"{name}[{i}]"
         if isinstance(leaf, Rounded):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from compare.reference.private import tree_flatten
 from compare.reference.rounded import Rounded, constant
-from compare.reference.rules import rounding2
+from compare.reference.values import rounding2
 
 
 @contextmanager

@@ -16,17 +16,9 @@ from torch import Tensor
 from compare.reference import private
 from compare.reference.context import current
 from compare.reference.problems import UnsupportedError
-from compare.reference.rules import (
-    ERRORS,
-    FORMS,
-    MOVES,
-    OF_VALUES,
-    Value,
-    of_number,
-    own,
-    rounding2,
-)
+from compare.reference.rules import ERRORS, FORMS, MOVES, OF_VALUES
 from compare.reference.unruled import measured
+from compare.reference.values import Value, of_number, own, rounding2
 
 
 class Rounded(Tensor):

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compare.reference.rules import ONE, Squares, Value, errors, own, through
+from compare.reference.rules import Squares, errors
+from compare.reference.values import ONE, Value, own, through
 
 ELEMENTARY = 4.0
 """E^2 of an elementary function, per o^2: libraries of functions promise 1 ulp, which is up to 2 u

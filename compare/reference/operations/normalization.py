@@ -13,7 +13,8 @@ import torch
 
 from compare.reference.operations.sums import either, rewritten, variance
 from compare.reference.rounded import copied
-from compare.reference.rules import Value, form
+from compare.reference.rules import form
+from compare.reference.values import Value
 
 
 def _scaled(x: Any, mean: Any, r: Any, gamma: Any, beta: Any) -> Any:
@@ -56,13 +57,13 @@ def _batch_norm(
 ) -> tuple[Any, Any, Any]:
     """Return y, and mean and r of the batch; write the running statistics."""
     if not training:
-        r = (_columns(x, var) + eps).rsqrt()
+        r = (_columns(x, var) + eps).map("rsqrt")
         y = _scaled(x, _columns(x, mean), r, _columns(x, gamma), _columns(x, beta))
         empty = Value(torch.zeros(0, dtype=torch.float64), None)
         return y, empty, empty
     over = [d for d in range(len(x.shape)) if d != 1]
     v, m = variance(x, over, True, 0.0)
-    r = (v + eps).rsqrt()
+    r = (v + eps).map("rsqrt")
     y = _scaled(x, m, r, _columns(x, gamma), _columns(x, beta))
     n = x.v.numel() / m.v.numel()
     if mean is not None:
@@ -102,7 +103,7 @@ def _batch_norm_backward(g: Any, x: Any, gamma: Any, *rest: Any) -> Any:
     if training:
         mean, r = _columns(x, mean), _columns(x, r)
     else:
-        mean, r = _columns(x, running_mean), (_columns(x, running_var) + eps).rsqrt()
+        mean, r = _columns(x, running_mean), (_columns(x, running_var) + eps).map("rsqrt")
     dx, xn = _back(g, x, mean, r, _columns(x, gamma), over, not training)
     dgamma = (g * xn).sum(over) if wanted[1] else None
     return dx if wanted[0] else None, dgamma, g.sum(over) if wanted[2] else None
@@ -112,7 +113,7 @@ def _batch_norm_backward(g: Any, x: Any, gamma: Any, *rest: Any) -> Any:
 def _layer_norm(x: Any, shape: Any, gamma: Any, beta: Any, eps: float) -> Any:
     """Over the last dimensions (Ba, Kiros and Hinton 2016, equation 3)."""
     v, mean = variance(x, list(range(-len(shape), 0)), True, 0.0)
-    r = (v + eps).rsqrt()
+    r = (v + eps).map("rsqrt")
     return _scaled(x, mean, r, gamma, beta), mean, r
 
 
@@ -137,7 +138,7 @@ def _group_norm(
     """Over the channels of a group, and their places (Wu and He 2018, section 3)."""
     parts = x.reshape(n, groups, channels // groups, -1)
     v, mean = variance(parts, [2, 3], True, 0.0)
-    r = (v + eps).rsqrt()
+    r = (v + eps).map("rsqrt")
     inside = (1, groups, channels // groups, 1)
     gamma, beta = (y if y is None else y.reshape(inside) for y in (gamma, beta))
     y = _scaled(parts, mean, r, gamma, beta)
@@ -175,7 +176,7 @@ def _rms_norm(x: Any, shape: Any, gamma: Any, eps: float | None) -> Any:
     """x r gamma, r = 1 / sqrt(mean(x^2) + epsilon) (Zhang and Sennrich 2019, equation 4)."""
     over = list(range(-len(shape), 0))
     eps = torch.finfo(torch.float64).eps if eps is None else eps
-    r = ((x * x).mean(over, keepdim=True) + eps).rsqrt()
+    r = ((x * x).mean(over, keepdim=True) + eps).map("rsqrt")
     y = x * r
     return (y if gamma is None else y * gamma), r
 

@@ -1,7 +1,5 @@
 """Products of matrices: sums of products, and errors that pass a matrix."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -9,18 +7,18 @@ from compare.reference.added import block, multiplicity
 from compare.reference.allowed import C
 from compare.reference.amplification import amplification
 from compare.reference.context import current
-from compare.reference.rounded import Rounded, value
 from compare.reference.rules import form
+from compare.reference.values import Value
 
 
-def _exact(x: Any) -> bool:
+def _exact(x: Value) -> bool:
     """Return whether a factor has no error."""
-    return not isinstance(x, Rounded) or x.e2 is None or (not x.v.is_meta and not x.e2.any())
+    return x.e2 is None or (not x.v.is_meta and not x.e2.any())
 
 
-def _amplified(factor: Any, other: Any) -> Tensor | float:
+def _amplified(factor: Value) -> Tensor | float:
     """Return k by which E^2 of the other factor grows through `factor`, per matrix."""
-    if not (isinstance(factor, Rounded) and factor.is_weight) or _exact(other):
+    if not factor.is_weight:
         return 1.0
     W = factor.v
     if W.dim() == 2:
@@ -30,14 +28,15 @@ def _amplified(factor: Any, other: Any) -> Tensor | float:
     return torch.tensor(ks, dtype=W.dtype, device=W.device).view(-1, 1, 1)
 
 
-def _dominance(x: Any) -> float:
+def _dominance(x: Value) -> float:
     """Return the share of the largest direction of a matrix of parameters in its square, 0 to 1."""
-    if not (isinstance(x, Rounded) and x.is_weight) or x.v.dim() != 2 or min(x.v.shape) < 2:
+    if not x.is_weight or x.v.dim() != 2 or min(x.v.shape) < 2:
         return 0.0
-    return (amplification(x.v) - 1) / (min(x.v.shape) - 1)
+    smaller: int = min(x.v.shape)
+    return (amplification(x.v) - 1) / (smaller - 1)
 
 
-def product(a: Any, b: Any) -> Rounded:
+def product(a: Value, b: Value) -> Value:
     """Return a @ b of (..., p, n) and (..., n, q), of two or three dimensions.
 
     With P the partial sums at the ends of blocks of s terms t = a b, k of `amplification` through a
@@ -50,9 +49,9 @@ def product(a: Any, b: Any) -> Rounded:
     terms, which round the same way again and again.
     Factors that are rounded before (TF32) add 2 f^2 sum t^2.
     """
-    A, B, kind = value(a), value(b), current().format
+    A, B, kind = a.v, b.v, current().format
     n = A.shape[-1]
-    s, of_data = block(n), not any(isinstance(x, Rounded) and x.is_weight for x in (a, b))
+    s, of_data = block(n), not (a.is_weight or b.is_weight)
     systematic = 1.0 if of_data else max(_dominance(a), _dominance(b))
     o, partial2, sizes = _in_blocks(A, B, s, systematic > 0)
     added = (n - 1) / n * kind.added2 if n else 0.0
@@ -61,18 +60,17 @@ def product(a: Any, b: Any) -> Rounded:
     if not _exact(a):
         m = multiplicity(A.mT, a.e2.mT) if of_data else None
         Ea2 = a.e2 if m is None else a.e2 * m.mT
-        left = left.add_(Ea2 * _amplified(b, a))
+        left = left.add_(Ea2 * _amplified(b))
     e2 = left @ B2
     if not _exact(b):
         m = multiplicity(B, b.e2) if of_data else None
         Eb2 = b.e2 if m is None else b.e2 * m
-        e2 += A2 @ (Eb2 * _amplified(a, b))
+        e2 += A2 @ (Eb2 * _amplified(a))
     e2.add_(partial2, alpha=added * s)
     if sizes is not None:
         bound = (A.abs() @ B.abs()).mul_(0.5 * (s + 1)).add_(sizes, alpha=s)
         e2.addcmul_(bound, bound, value=systematic * kind.added2 / C**2)
-    weight = all(isinstance(x, Rounded) and x.is_weight for x in (a, b))
-    return Rounded(o, e2.add_(kind.floor2), is_weight=weight)
+    return Value(o, e2.add_(kind.floor2), a.is_weight and b.is_weight)
 
 
 def _in_blocks(A: Tensor, B: Tensor, s: int, of_data: bool) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -112,53 +110,59 @@ def _partial(
     return o, partial2, sizes
 
 
-@form("mm", "bmm")
-def _mm(a: Tensor, b: Tensor) -> Any:
+@form("mm", "bmm", of_values=True)
+def _mm(a: Value, b: Value) -> Value:
     """See `product`."""
     return product(a, b)
 
 
-@form("mv")
-def _mv(a: Tensor, b: Tensor) -> Any:
+def _column(x: Value) -> Value:
+    return x.moved(lambda v: v.unsqueeze(-1))
+
+
+@form("mv", of_values=True)
+def _mv(a: Value, b: Value) -> Value:
     """A product with one column."""
-    return product(a, b.unsqueeze(1)).squeeze(1)
+    return product(a, _column(b)).reshape(-1)
 
 
-@form("dot", "vdot")
-def _dot(a: Tensor, b: Tensor) -> Any:
+@form("dot", "vdot", of_values=True)
+def _dot(a: Value, b: Value) -> Value:
     """A product with one row and one column."""
-    return product(a.unsqueeze(0), b.unsqueeze(1)).squeeze(1).squeeze(0)
+    return product(a.reshape(1, -1), _column(b)).reshape(())
 
 
-@form("addmm", "baddbmm")
-def _addmm(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+@form("addmm", "baddbmm", of_values=True)
+def _addmm(c: Value, a: Value, b: Value, *, beta: float = 1, alpha: float = 1) -> Value:
     """beta c + alpha a b, the product first."""
-    made: Any = product(a, b)
+    made = product(a, b)
     made = made if alpha == 1 else made * alpha
     return made if beta == 0 else made + (c if beta == 1 else c * beta)
 
 
-@form("addmv")
-def _addmv(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+@form("addmv", of_values=True)
+def _addmv(c: Value, a: Value, b: Value, *, beta: float = 1, alpha: float = 1) -> Value:
     """beta c + alpha a b."""
-    return _addmm(c.unsqueeze(-1), a, b.unsqueeze(1), beta=beta, alpha=alpha).squeeze(-1)
+    made = _addmm(_column(c), a, _column(b), beta=beta, alpha=alpha)
+    return made.reshape(-1)
 
 
-@form("addbmm")
-def _addbmm(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+@form("addbmm", of_values=True)
+def _addbmm(c: Value, a: Value, b: Value, *, beta: float = 1, alpha: float = 1) -> Value:
     """beta c + alpha sum over the batch of a b."""
-    return _addmm(c, a.transpose(0, 1).flatten(1), b.flatten(0, 1), beta=beta, alpha=alpha)
+    rows = a.moved(lambda v: v.transpose(0, 1).flatten(1))
+    return _addmm(c, rows, b.moved(lambda v: v.flatten(0, 1)), beta=beta, alpha=alpha)
 
 
-@form("addr")
-def _addr(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+@form("addr", of_values=True)
+def _addr(c: Value, a: Value, b: Value, *, beta: float = 1, alpha: float = 1) -> Value:
     """beta c + alpha a b^T."""
-    return _addmm(c, a.unsqueeze(1), b.unsqueeze(0), beta=beta, alpha=alpha)
+    return _addmm(c, _column(a), b.reshape(1, -1), beta=beta, alpha=alpha)
 
 
-@form("linear")
-def _linear(x: Tensor, W: Tensor, b: Tensor | None = None) -> Any:
+@form("linear", of_values=True)
+def _linear(x: Value, W: Value, b: Value | None = None) -> Value:
     """x W^T + b."""
-    made: Any = product(x.reshape(-1, x.shape[-1]), W.t())
+    made = product(x.reshape(-1, x.shape[-1]), W.moved(torch.t))
     made = made if b is None else made + b
     return made.reshape(*x.shape[:-1], W.shape[0])

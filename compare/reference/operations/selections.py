@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from compare.reference.kinks import note
-from compare.reference.rules import Squares, Value, errors, through
+from compare.reference.rules import Squares, errors
+from compare.reference.values import Value, through
 
 
 def _difference2(x: Value, y: Value) -> Squares:

@@ -5,7 +5,8 @@ from torch import Tensor
 
 from compare.reference.context import current
 from compare.reference.formats import LEAST
-from compare.reference.rules import Squares, Value, errors, own, through
+from compare.reference.rules import Squares, errors
+from compare.reference.values import Value, own, through
 
 # y = exp(z - m) / sum: relative to y_j, z_j brings (1 - y_j) Ez and z_k brings y_k Ez, so that a y
 # of almost 1 is hardly moved; the shift by the maximum m rounds z - m; the exponentials err by 1

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from compare.reference.added import by_rows, multiplicity
 from compare.reference.context import current
-from compare.reference.rounded import Rounded
-from compare.reference.rules import Squares, Value, errors, form, largest, own, through
+from compare.reference.rules import Squares, errors, form
+from compare.reference.values import Value, largest, own, through
 
 
 def _reduced(x: Tensor, dims: Any) -> list[int]:
@@ -74,12 +74,10 @@ def variance(x: Value, dim: Any, keepdim: bool, correction: float) -> tuple[Valu
     return two.reshape(shape), mean.reshape(shape)
 
 
-def either(first: Any, *others: Any) -> Any:
+def either(first: Value, *others: Value) -> Value:
     """Return `first` with the largest E of several forms of it that are right."""
-    if not isinstance(first, (Rounded, Value)):
-        return first
     e2 = largest(*(0.0 if x.e2 is None else x.e2 for x in (first, *others)))
-    return type(first)(first.v, e2, is_weight=first.is_weight)
+    return Value(first.v, e2, first.is_weight)
 
 
 def rewritten(first: Value, other: Callable[..., Value], *operands: Value | None) -> Value:
@@ -101,7 +99,7 @@ def _var(x: Value, dim: Any = None, *args: Any, **kwargs: Any) -> Any:
 @form("std", of_values=True)
 def _std(x: Value, dim: Any = None, *args: Any, **kwargs: Any) -> Any:
     """Return the root of the variance."""
-    return _spread(x, dim, *args, **kwargs)[0].sqrt()
+    return _spread(x, dim, *args, **kwargs)[0].map("sqrt")
 
 
 @form("var_mean", of_values=True)
@@ -114,7 +112,7 @@ def _var_mean(x: Value, dim: Any = None, *args: Any, **kwargs: Any) -> Any:
 def _std_mean(x: Value, dim: Any = None, *args: Any, **kwargs: Any) -> Any:
     """Return the root of the variance, and the mean."""
     var, mean = _spread(x, dim, *args, **kwargs)
-    return var.sqrt(), mean
+    return var.map("sqrt"), mean
 
 
 def _spread(
