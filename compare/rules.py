@@ -1,4 +1,7 @@
-"""The rule that says how far a value may be off: C u ||E||, of the whole and of each slice."""
+"""The rule that says how far a value may be off: C u ||E||, of the whole and of each part."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,27 +36,33 @@ class OfValue:
         return float(allowed(self.e2, self.u))
 
     def extent(self, name: str, error: Array, expected: Array) -> Extent:
-        """Return the extent of `error` in the whole or, if it alone is off, in a slice."""
+        """Return the extent of `error` in the whole or, if it alone is off, in a slice along an
+        axis or in an element.
+        """
         whole = Extent(float(norm(error)), self.allowed(name), float(norm(expected)))
         if whole.error > whole.allowed:
             return whole
-        for axis in reversed(range(error.ndim)):
-            others = tuple(a for a in range(error.ndim) if a != axis)
+        every = tuple(range(error.ndim))
+        for kept in (*((axis,) for axis in reversed(every)), every):
+            others = tuple(axis for axis in every if axis not in kept)
             errors = norm(error, others)
-            limits = allowed(self.e2, self.u, axis).numpy()
+            limits = allowed(self.e2, self.u, kept).numpy()
             if (errors > limits).any():
                 with np.errstate(divide="ignore", invalid="ignore"):
-                    i = int(np.nanargmax(errors / limits))
-                size = float(norm(np.take(expected, i, axis)))
-                return Extent(float(errors[i]), float(limits[i]), size, _part(error.ndim, axis, i))
+                    at = np.unravel_index(int(np.nanargmax(errors / limits)), errors.shape)
+                size, part = float(norm(expected, others)[at]), _part(error.ndim, kept, at)
+                return Extent(float(errors[at]), float(limits[at]), size, part)
         return whole
 
 
-def _part(ndim: int, axis: int, i: int) -> str:
-    """Return what a slice is called."""
+def _part(ndim: int, kept: tuple[int, ...], at: Sequence[Any]) -> str:
+    """Return what a slice or an element is called."""
+    place = ", ".join(str(int(i)) for i in at)
+    if len(kept) == ndim:
+        return f"the size of its element {place}"
     if ndim < 3:
-        return f"the size of its {'element' if ndim == 1 else ('row', 'column')[axis]} {i}"
-    return f"the size of its slice {i} along axis {axis}"
+        return f"the size of its {('row', 'column')[kept[0]]} {place}"
+    return f"the size of its slice {place} along axis {kept[0]}"
 
 
 class Derived:
@@ -80,7 +89,7 @@ class Derived:
         return self._of(name).allowed()
 
     def extent(self, name: str, error: Array, expected: Array) -> Extent:
-        """Return the extent of `error` in the whole or, if it alone is off, in a slice."""
+        """Return the extent of `error` in the whole or, if it alone is off, in a part."""
         return self._of(name).extent(name, error, expected)
 
     def _of(self, name: str) -> OfValue:

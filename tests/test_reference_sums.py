@@ -13,7 +13,7 @@ from compare.reference.amplification import amplification
 from compare.reference.context import Context, within
 from compare.reference.evaluate import Quantity, evaluate
 from compare.reference.formats import FORMATS, format_of
-from compare.reference.operations import products
+from compare.reference.operations import convolution, products
 from compare.reference.problems import UnsupportedError
 
 SINGLE = FORMATS["float32"]
@@ -40,6 +40,31 @@ def test_adding_one_by_one_stays_within_what_is_allowed(n, kind):
     for order in (terms, terms[::-1]):
         off = np.abs(one_by_one(order) - terms.sum(0))
         assert (off <= C * SINGLE.u * np.sqrt(e2)).all()
+
+
+@pytest.mark.parametrize("convolves", [False, True])
+def test_a_product_may_start_at_its_bias(monkeypatch, convolves):
+    rng = np.random.default_rng(0)
+    n = 3000
+    x, W = (rng.standard_normal(shape).astype(np.float32) / 300 for shape in ((8, n), (n, 5)))
+    b = np.full(5, 1.1, np.float32)
+    terms = np.concatenate([np.tile(b, (1, 8, 1)), x.T[:, :, None] * W[:, None, :]])
+    off = one_by_one(terms)
+    module = torch.nn.Conv1d(n, 5, 1) if convolves else torch.nn.Linear(n, 5)
+    given = {"weight": torch.tensor(W.T.copy()), "bias": torch.tensor(b)}
+    given["weight"] = given["weight"].unsqueeze(-1) if convolves else given["weight"]
+    batch = torch.tensor(x).unsqueeze(-1) if convolves else torch.tensor(x)
+
+    def worst():
+        found = evaluate(module, lambda y, _: y.sum(), given, batch.double(), None, form=SINGLE)
+        y = found.values[Quantity("output")]
+        errors = np.abs(off - y.v.numpy().reshape(8, 5)) / np.sqrt(y.e2.numpy().reshape(8, 5))
+        return errors.max() / SINGLE.u
+
+    assert worst() <= C / 2
+    monkeypatch.setattr(products, "started2", lambda c, n: 0.0)
+    monkeypatch.setattr(convolution, "started2", lambda c, n: torch.zeros_like(c))
+    assert worst() > C
 
 
 def test_without_the_bound_equal_terms_would_be_outside(monkeypatch):
@@ -121,12 +146,12 @@ def test_odd_data_and_parameters_in_every_way(kind, dtype):
         assert max(compared(problem, way(name, dtype)).values()) <= C
 
 
-def test_what_is_allowed_of_slices_adds_up_to_the_whole():
+def test_what_is_allowed_of_parts_adds_up_to_the_whole():
     e2 = torch.arange(1.0, 13, dtype=torch.float64).reshape(3, 4)
     whole = allowed(e2, SINGLE.u)
     assert whole == C * SINGLE.u * e2.sum().sqrt()
-    for axis in (0, 1):
-        assert torch.allclose(allowed(e2, SINGLE.u, axis).square().sum(), whole.square())
+    for axes in ((0,), (1,), (0, 1)):
+        assert torch.allclose(allowed(e2, SINGLE.u, axes).square().sum(), whole.square())
 
 
 def test_a_product_of_parameters_counts_as_one(monkeypatch):

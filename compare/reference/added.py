@@ -62,6 +62,14 @@ def by_rows(terms: Tensor) -> Tensor:
     return (squares + others + bound * bound) * current().format.added2
 
 
+def started2(c: Tensor, n: int) -> Tensor:
+    """Return the E^2 that a sum of n terms has more of where it starts at c, not at 0.
+
+    A product to which a bias is added may as well start with it: c stands in every partial sum.
+    """
+    return c * c * (n * current().format.added2)
+
+
 def multiplicity(terms: Tensor, e2: Tensor, places: Tensor | None = None) -> Tensor | None:
     """Return of (..., n, m) how many terms of its column each is equal to, None for no two.
 

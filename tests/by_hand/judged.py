@@ -82,14 +82,15 @@ def compared(problem: Problem, way: Way, candidate: Architecture | None = None) 
 
 
 def worst(off2: Any, e2: Any) -> float:
-    """Return the largest error / ||E||, of the whole and of each slice along each axis.
+    """Return the largest error / ||E||, of the whole, of each slice along an axis, of each element.
 
     0 for no error, infinite where none was expected, or where it is no number.
     """
     largest = 0.0
-    for axis in (None, *range(off2.ndim)):
-        others = None if axis is None else tuple(a for a in range(off2.ndim) if a != axis)
-        error, expected = (np.atleast_1d(x.sum(others)) for x in (off2, e2))
+    every = tuple(range(off2.ndim))
+    for kept in ((), *((axis,) for axis in every), every):
+        others = tuple(axis for axis in every if axis not in kept)
+        error, expected = (np.atleast_1d(x.sum(others) if others else x) for x in (off2, e2))
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(error == 0, 0.0, error / expected)
         largest = max(largest, float(np.nan_to_num(ratio, nan=np.inf, posinf=np.inf).max()))

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from compare.reference.rounded import Rounded
+from compare.reference.added import started2
+from compare.reference.rounded import Rounded, value
 from compare.reference.rules import form
 
 
@@ -141,7 +142,12 @@ def _convolution(
         geometry = Geometry(x.shape[2:], weight.shape[2:], stride, padding, dilation)
         made = _correlated(geometry.columns(x), weight, groups)
         made = made.reshape(x.shape[0], weight.shape[0], *geometry.out)
-    return made if bias is None else made + bias.reshape(1, -1, *[1] * (x.dim() - 2))
+    if bias is None:
+        return made
+    made = made + bias.reshape(1, -1, *[1] * (x.dim() - 2))
+    channels = weight.shape[0] // groups if transposed else weight.shape[1]
+    more = started2(value(bias), channels * _elements(weight))
+    return Rounded(made.v, made.e2 + more.reshape(1, -1, *[1] * (x.dim() - 2)))
 
 
 def _transposed(
