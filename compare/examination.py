@@ -75,6 +75,7 @@ class Examination:
         self.calls = Calls(candidate, self.weight_decay_lambda)
         self.convention = PYTORCH
         self._kept = Kept()
+        self._references: dict[Any, Reference] = {}
         self.numerical: Numerical | None = None
 
     def run(
@@ -437,7 +438,12 @@ class Examination:
         found = self.candidate.found
         extras = Extras(found.batchnorm, found.ratio, found.normalization == "layer")
         decay = self.weight_decay_lambda if decay is None else decay
-        return Reference(self.candidate.sizes, activation, decay, extras, kept=self._kept)
+        network = self.candidate.sizes, activation, extras
+        if network not in self._references:
+            self._references[network] = Reference(
+                self.candidate.sizes, activation, extras=extras, kept=self._kept
+            )
+        return self._references[network].with_decay(decay)
 
     def _judge(self, r: Response, reference: Reference, c: Convention) -> list[Judgement]:
         """Judge a response; what follows from leaving the range under stress is a limit."""

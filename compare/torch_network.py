@@ -1,5 +1,6 @@
 """torch_ref's module at anybody's parameters, evaluated as any other module is."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -67,6 +68,12 @@ class Reference:
         self.kept = kept
         self.net = built(sizes, activation, extras, dtype, device)
         self.names = names_of(self.net)
+
+    def with_decay(self, weight_decay_lambda: float) -> "Reference":
+        """Return the same network with another weight decay; they share the module."""
+        other = copy.copy(self)
+        other.weight_decay_lambda = weight_decay_lambda
+        return other
 
     def in_dtype(self, dtype: DTypeLike) -> "Reference":
         """Return the same network, computing in another dtype on the same device."""

@@ -2,7 +2,7 @@
 
 Networks that are written by hand in numpy (tests/by_hand: fifteen architectures, five ways of
 adding up, both dtypes) are compared with what compare/reference makes of their torch modules. A
-score is error / (u ||E||), the largest of a value as a whole and of each slice along each axis.
+score is error / (u ||E||), the largest of a value as a whole, of each slice and of each element.
 
 - The factor c is set on one half: of the networks, of the ways, of the kernels, of the seeds.
 - What is shown for it is the other half, which shares none of these.

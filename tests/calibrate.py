@@ -1,9 +1,11 @@
 """make calibrate: what networks of the book's kind reach of C, and that none is beyond it.
 
-A score is error / (u ||E||), the largest of a value as a whole and of each slice along each axis.
+A score is error / (u ||E||), the largest of a value as a whole, of each slice along an axis and of
+each element.
 
 - C is set on one half of the implementations, of the kernels and of the seeds: it is the power of
-  two above MARGIN times the worst score there, and of those of odd data in docs/arithmetic.md.
+  two above MARGIN times the worst score there. Odd data, whose terms round alike, come up to a
+  bound that is proven, and needs no margin: see docs/arithmetic.md.
 - What is shown for it is the other half, which shares none of these: a thousand networks.
 
 The result is kept in calibration.json with the environment; a test holds C against it.

@@ -113,7 +113,7 @@ def battery_run(seed: int | list[int], implementation: type[Plain], dtype: Any) 
 
 
 def scores(case: Case, actual: dict[str, Any]) -> dict[str, float]:
-    """Return error / (u ||E||) of each value of `actual`, the largest of whole and slices."""
+    """Return error / (u ||E||) of each value of `actual`, the largest of whole and parts."""
     errors, found = case.e.errors(case.rule.dtype), {}
     for name, expected in case.e.values().items():
         if name in actual:
