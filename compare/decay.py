@@ -61,9 +61,13 @@ def found_decay(
         judged = judge_values({n: actual[n] for n in names}, e, Derived(e, dtype), plain.name)
         return all(j.verdict is Verdict.SAME for j in judged)
 
+    squares = sum(
+        float(np.square(W, dtype=np.float64).sum()) for k, W in plain.params.items() if k[0] == "W"
+    )
+
     def off(decay: float, under: Convention) -> float:
-        e = reference_of(decay).evaluate(*given, under, gradients=False)
-        return abs(e.loss - float(actual["loss"]))
+        e = reference_of(0.0).evaluate(*given, under, gradients=False)
+        return abs(e.loss + under.decay_factor * decay * squares - float(actual["loss"]))
 
     there = [
         key

@@ -201,6 +201,8 @@ class Examination:
                 return True  # what was not judged, or is no value of the reference
             for r in responses:
                 names = {n for where, _, n in off if where == r.stimulus.name and n in r.actual}
+                if not names:
+                    continue
                 reference = references[r.stimulus.weight_decay]
                 one, other = (
                     self._at(r, reference, replace(c, negative_slope=slope)).named
