@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from compare.conventions import catalogue
 from compare.evaluation import Convention, Evaluation
 from compare.judge import judge_values
-from compare.judgement import Verdict
+from compare.judgement import Verdict, keeps_half, norm
 from compare.rules import Derived
 from compare.stimuli import Stimulus
 from compare.torch_network import Reference
@@ -61,6 +61,11 @@ def found_decay(
         judged = judge_values({n: actual[n] for n in names}, e, Derived(e, dtype), plain.name)
         return all(j.verdict is Verdict.SAME for j in judged)
 
+    def is_near(key: str, decay: float, e: Evaluation) -> bool:
+        W = np.asarray(plain.params[key], np.float64)
+        gradient = e.grads[key] + 2 * e.convention.decay_factor * decay * W
+        return keeps_half(float(norm(actual[key] - gradient)), float(norm(gradient)), dtype)
+
     squares = sum(
         float(np.square(W, dtype=np.float64).sum()) for k, W in plain.params.items() if k[0] == "W"
     )
@@ -80,7 +85,9 @@ def found_decay(
             return 0.0
         others = [replace(summed, **entry.change) for entry in catalogue() if entry.probe == "loss"]
         for decay in (0.0, *_candidates(actual, e, plain, there)):
-            if not is_numerical and not any(is_right([key], decay, summed) for key in there):
+            if not is_numerical and not any(
+                is_near(key, decay, e) and is_right([key], decay, summed) for key in there
+            ):
                 continue
             nearest = min((summed, *others), key=partial(off, decay))
             if is_right(["loss"], decay, nearest):

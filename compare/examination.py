@@ -25,7 +25,16 @@ from compare.first_look import own_look, shared_arrays, stimuli_of
 from compare.identification import Identification, Identity
 from compare.initialisation import init_text, judge_init, name_rule
 from compare.judge import judge_values
-from compare.judgement import DIFFERENCES, Judgement, Verdict, first_failing, judge_fact, overall
+from compare.judgement import (
+    DIFFERENCES,
+    Judgement,
+    Verdict,
+    first_failing,
+    judge_fact,
+    keeps_half,
+    norm,
+    overall,
+)
 from compare.kept import Kept
 from compare.numerical import Numerical, judge_numerical, recognised
 from compare.own_loss import is_derivative
@@ -182,7 +191,7 @@ class Examination:
         self, responses: list[Response], identity: Identity, start: Convention
     ) -> tuple[list[Judgement], list[str]]:
         """Judge the responses under the conventions that the network follows, and name these."""
-        activation = identity.activation
+        activation, dtype = identity.activation, self.candidate.dtype
         slope = identity.convention.negative_slope
         decays = {None, *(r.stimulus.weight_decay for r in responses)}
         references = {decay: self._reference(activation, decay) for decay in decays}
@@ -208,11 +217,11 @@ class Examination:
                     self._at(r, reference, replace(c, negative_slope=slope)).named
                     for c in (before, after)
                 )
-                if any(
-                    n in one and distance(r.actual[n], other[n]) < distance(r.actual[n], one[n])
-                    for n in names
-                ):
-                    return True
+                for n in names & one.keys():
+                    far = distance(r.actual[n], other[n])
+                    is_near = keeps_half(far, float(norm(np.asarray(other[n]))), dtype)
+                    if far < distance(r.actual[n], one[n]) and (is_near or r.stimulus.is_stress):
+                        return True
             return False
 
         reference = references[None]

@@ -14,7 +14,7 @@ from compare.conventions import EPSILONS, VARIANCE_EPSILONS
 from compare.decay import multiple_of
 from compare.evaluation import PYTORCH, Convention, Evaluation, Mode
 from compare.judge import judge_values
-from compare.judgement import norm
+from compare.judgement import keeps_half, norm
 from compare.rules import Derived
 from compare.stimuli import Stimulus
 from compare.torch_network import Reference
@@ -147,8 +147,7 @@ class Identification:
         self.calls.show(self.plain)
         self.epsilons = () if self.sees_end else EPSILONS
         others = (name for name in KNOWN if name != identity.activation)
-        half = math.sqrt(np.finfo(self.candidate.dtype).eps)  # of the digits: else none agrees
-        agreeing = sorted(t for t in self._trials(others, within=half) if t.agrees)
+        agreeing = sorted(t for t in self._trials(others, only_near=True) if t.agrees)
         self.epsilons = ()
         yield from map(Identity, dict.fromkeys(trial.activation for trial in agreeing))
 
@@ -167,14 +166,16 @@ class Identification:
         self,
         activations: Iterable[str],
         slope: float = PYTORCH.negative_slope,
-        within: float = math.inf,
+        *,
+        only_near: bool = False,
     ) -> Iterator[Trial]:
-        """Yield a trial of each activation where it comes nearest, the nearest first; none that
-        is farther off than `within`.
+        """Yield a trial of each activation where it comes nearest, the nearest first, or of those
+        that may agree.
         """
         seen = set[str]()
         for setting in sorted(self._settings(activations, slope), key=lambda s: s.off):
-            if setting.activation not in seen and setting.off <= within:
+            is_near = not only_near or keeps_half(setting.off, 1.0, self.candidate.dtype)
+            if setting.activation not in seen and is_near:
                 seen.add(setting.activation)
                 yield min(self._tried(setting))
 
