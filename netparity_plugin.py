@@ -67,9 +67,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     options = dict(marker.kwargs)
     known, strict = options.pop("known", None) or {}, options.pop("strict", False)
-    indices = {k: v for k, v in pyfuncitem.callspec.indices.items() if k != "netparity_part"}
+    # by identity: a parameter may be anything, and its index is another one for each part
+    given = {k: id(v) for k, v in pyfuncitem.callspec.params.items() if k != "netparity_part"}
     reports = pyfuncitem.config.stash[REPORTS]
-    key = pyfuncitem.parent, pyfuncitem.originalname, frozenset(indices.items())
+    key = pyfuncitem.parent, pyfuncitem.originalname, frozenset(given.items())
     if key not in reports:
         names = pyfuncitem._fixtureinfo.argnames
         net = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
