@@ -36,7 +36,7 @@ def wrong_net(name):
     return wrong_network(bug, *SIZES, rng=np.random.default_rng(1))
 
 
-SOME = one_in(3, BUGS)
+SOME = one_in(5, BUGS)
 
 
 @pytest.mark.parametrize("bug", SOME, ids=[bug.name for bug in BUGS])

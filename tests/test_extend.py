@@ -15,6 +15,7 @@ from compare.rules import Derived
 from compare.torch_network import Reference
 from planted_bugs.extended import BATCHNORM, DROPOUT
 from planting import planted
+from sampled import one_in
 from scratch import BatchNormalization, Dropout, MultiLayerNetExtend
 from scratch.layers_extend import BatchNormalization as Base
 from test_scratch_net import NUMERICAL
@@ -113,7 +114,7 @@ def test_gradient_is_the_numerical_one(rng, batchnorm):
 @pytest.mark.parametrize("kind", [None, Stepwise, Folded])
 @pytest.mark.parametrize("book", [True, False])
 @pytest.mark.parametrize("ratio", [None, 0.3])
-@pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("activation", one_in(3, ["relu", "sigmoid", "tanh"]))
 def test_correct_code_stays_within_what_is_allowed(rng, dtype, kind, book, ratio, activation):
     batchnorm = {"initial_var": 1.0} if book else TORCH
     net = network(rng, kind, activation=activation, batchnorm=batchnorm, ratio=ratio,
