@@ -31,8 +31,6 @@ from compare.judgement import (
     Verdict,
     first_failing,
     judge_fact,
-    keeps_half,
-    norm,
     overall,
 )
 from compare.kept import Kept
@@ -191,7 +189,7 @@ class Examination:
         self, responses: list[Response], identity: Identity, start: Convention
     ) -> tuple[list[Judgement], list[str]]:
         """Judge the responses under the conventions that the network follows, and name these."""
-        activation, dtype = identity.activation, self.candidate.dtype
+        activation = identity.activation
         slope = identity.convention.negative_slope
         decays = {None, *(r.stimulus.weight_decay for r in responses)}
         references = {decay: self._reference(activation, decay) for decay in decays}
@@ -217,11 +215,11 @@ class Examination:
                     self._at(r, reference, replace(c, negative_slope=slope)).named
                     for c in (before, after)
                 )
-                for n in names & one.keys():
-                    far = distance(r.actual[n], other[n])
-                    is_near = keeps_half(far, float(norm(np.asarray(other[n]))), dtype)
-                    if far < distance(r.actual[n], one[n]) and (is_near or r.stimulus.is_stress):
-                        return True
+                if any(
+                    n in one and distance(r.actual[n], other[n]) < distance(r.actual[n], one[n])
+                    for n in names
+                ):
+                    return True
             return False
 
         reference = references[None]

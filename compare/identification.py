@@ -37,13 +37,11 @@ class ReferenceOf(Protocol):
 class Trial(NamedTuple):
     """One activation in one mode under one convention, and how near it comes.
 
-    What is right inside tells more than how near the end is, where that is wrong; and there how
-    far off it is, relative to its size, more than how much rounding explains.
+    What is right inside tells more than how near the end is, where that is wrong.
     """
 
     wrong: float
     layers_wrong: int
-    off: float
     score: float
     activation: str
     form: str
@@ -235,7 +233,7 @@ class Identification:
         for judgement in judged:
             wrong = judgement.score if judgement.score <= 1 else math.inf
             form = "loss" if judgement.probe == "gradient" else judgement.name
-            how_near = min(wrong, 1), -right, judgement.relative_error, judgement.score
+            how_near = min(wrong, 1), -right, judgement.score
             kind = setting.activation, form, setting.mode.training
             yield Trial(*how_near, *kind, setting.convention.negative_slope)
 
