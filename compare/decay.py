@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from compare.conventions import catalogue
 from compare.evaluation import Convention, Evaluation
 from compare.judge import judge_values
-from compare.judgement import Verdict, keeps_half, norm
+from compare.judgement import Verdict, norm
+from compare.rounding import keeps_half
 from compare.rules import Derived
 from compare.stimuli import Stimulus
 from compare.torch_network import Reference
@@ -61,18 +62,9 @@ def found_decay(
         judged = judge_values({n: actual[n] for n in names}, e, Derived(e, dtype), plain.name)
         return all(j.verdict is Verdict.SAME for j in judged)
 
-    def is_near(key: str, decay: float, e: Evaluation) -> bool:
-        W = np.asarray(plain.params[key], np.float64)
-        gradient = e.grads[key] + 2 * e.convention.decay_factor * decay * W
-        return keeps_half(float(norm(actual[key] - gradient)), float(norm(gradient)), dtype)
-
-    squares = sum(
-        float(np.square(W, dtype=np.float64).sum()) for k, W in plain.params.items() if k[0] == "W"
-    )
-
     def off(decay: float, under: Convention) -> float:
         e = reference_of(0.0).evaluate(*given, under, gradients=False)
-        return abs(e.loss + under.decay_factor * decay * squares - float(actual["loss"]))
+        return abs(e.loss + decay * _term(e) - float(actual["loss"]))
 
     there = [
         key
@@ -86,13 +78,26 @@ def found_decay(
         others = [replace(summed, **entry.change) for entry in catalogue() if entry.probe == "loss"]
         for decay in (0.0, *_candidates(actual, e, plain, there)):
             if not is_numerical and not any(
-                is_near(key, decay, e) and is_right([key], decay, summed) for key in there
+                _is_near(actual[key], e, key, decay, dtype) and is_right([key], decay, summed)
+                for key in there
             ):
                 continue
             nearest = min((summed, *others), key=partial(off, decay))
             if is_right(["loss"], decay, nearest):
                 return decay
     return 0.0
+
+
+def _term(e: Evaluation) -> float:
+    """Return what weight decay adds to the loss by its lambda."""
+    weights = (W for key, W in e.params.items() if key[0] == "W")
+    return e.convention.decay_factor * sum(float(np.vdot(W, W)) for W in weights)
+
+
+def _is_near(actual: Any, e: Evaluation, key: str, decay: float, dtype: Any) -> bool:
+    """Whether a gradient may be that of `e` with weight decay."""
+    gradient = e.grads[key] + 2 * e.convention.decay_factor * decay * e.params[key]
+    return keeps_half(float(norm(actual - gradient)), float(norm(gradient)), dtype)
 
 
 def multiple_of(W: NDArray[Any], added: NDArray[Any]) -> float:

@@ -25,14 +25,7 @@ from compare.first_look import own_look, shared_arrays, stimuli_of
 from compare.identification import Identification, Identity
 from compare.initialisation import init_text, judge_init, name_rule
 from compare.judge import judge_values
-from compare.judgement import (
-    DIFFERENCES,
-    Judgement,
-    Verdict,
-    first_failing,
-    judge_fact,
-    overall,
-)
+from compare.judgement import DIFFERENCES, Judgement, Verdict, first_failing, judge_fact, overall
 from compare.kept import Kept
 from compare.numerical import Numerical, judge_numerical, recognised
 from compare.own_loss import is_derivative

@@ -14,7 +14,8 @@ from compare.conventions import EPSILONS, VARIANCE_EPSILONS
 from compare.decay import multiple_of
 from compare.evaluation import PYTORCH, Convention, Evaluation, Mode
 from compare.judge import judge_values
-from compare.judgement import keeps_half, norm
+from compare.judgement import norm
+from compare.rounding import keeps_half
 from compare.rules import Derived
 from compare.stimuli import Stimulus
 from compare.torch_network import Reference

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
@@ -238,15 +238,6 @@ def _constant_ratio(a: Array, e: Array, allowed: float) -> float | None:
             return None
         k = float(np.vdot(a, e)) / square
     return k if norm(a - k * e) <= max(1.0, abs(k)) * allowed else None
-
-
-def keeps_half(off: float, size: float, dtype: DTypeLike) -> bool:
-    """Whether half of the digits agree.
-
-    Where they do not, rounding does not explain it, or the value is all but noise: what is looked
-    for among many need not be judged then.
-    """
-    return off <= math.sqrt(float(np.finfo(dtype).eps)) * size
 
 
 def norm(x: Array, axis: int | tuple[int, ...] | None = None) -> Any:

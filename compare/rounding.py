@@ -45,6 +45,15 @@ def unit_roundoff(dtype: DTypeLike) -> float:
     return float(np.finfo(dtype).eps) / 2
 
 
+def keeps_half(off: float, size: float, dtype: DTypeLike) -> bool:
+    """Whether half of the digits agree.
+
+    Where they do not, rounding does not explain it, or the value is all but noise: what is looked
+    for among many need not be judged then.
+    """
+    return off <= math.sqrt(unit_roundoff(dtype)) * size
+
+
 @dataclass(frozen=True)
 class Step:
     """One parameter before an update, its gradient and its state; `t` counts updates from 1, and

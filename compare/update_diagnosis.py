@@ -22,7 +22,7 @@ from compare.causes.update import SLOTS, UPDATE, Wrong, trajectory
 from compare.judgement import Judgement, norm
 from compare.optimiser import Optimiser
 from compare.reference.allowed import C
-from compare.rounding import REPLAYS, unit_roundoff
+from compare.rounding import REPLAYS, keeps_half, unit_roundoff
 
 Arrays = Mapping[str, NDArray[Any]]
 Float64 = NDArray[np.float64]
@@ -152,7 +152,6 @@ class UpdateSearch:
         except (LookupError, ValueError, ArithmeticError):  # it cannot be made here
             return [(0, key) for key in self.updated.start]
         places = []
-        nearly = math.sqrt(unit_roundoff(self.updated.dtype))
         for t, (replayed, after) in enumerate(zip(values, self.updated.after, strict=False)):
             for key, value in replayed.items():
                 actual = np.asarray(after[key], float)
@@ -162,7 +161,8 @@ class UpdateSearch:
                 finite = np.isfinite(actual) & np.isfinite(value)
                 error = float(norm(np.where(finite, actual - value, 0)))
                 is_near = np.isfinite(actual).all() == np.isfinite(value).all()
-                is_near &= error <= nearly * float(norm(np.where(finite, actual, 0)))
+                size = float(norm(np.where(finite, actual, 0)))
+                is_near &= keeps_half(error, size, self.updated.dtype)
                 if not is_near or error > self._allowed(wrong, t, key):
                     places.append((t, key))
         return places

@@ -4,6 +4,7 @@ import json
 import random
 import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 import compare.conventions
 import compare.kept
+import compare.stimuli
 from compare import assert_parity, check_network
 from compare.initialisation import judge_init, name_rule
 from compare.judgement import Verdict
@@ -765,6 +767,23 @@ def test_nothing_is_evaluated_twice(monkeypatch, rng):
     monkeypatch.setattr(Reference, "_errors", counted)
     assert check_network(MultiLayerNet(12, [8, 6], 4, rng=rng)).verdict is Verdict.SAME
     assert len(made) == len(set(made)) == 9  # what it is found by, 7 stimuli, one with weight decay
+
+
+@pytest.mark.parametrize(
+    ("alive", "on_edge", "draws"),
+    [
+        (True, False, 1),
+        (True, True, compare.stimuli.EDGES + 1),
+        (False, True, compare.stimuli.DRAWS),
+    ],
+)
+def test_a_batch_is_drawn_again_as_long_as_that_may_help(monkeypatch, rng, alive, on_edge, draws):
+    made, stimuli = [], Stimuli((3, 4, 2), np.float64, rng)
+    errors = SimpleNamespace(on_edge=np.array([on_edge]))
+    e = SimpleNamespace(grads={"W1": np.array([float(alive)])}, errors=lambda _: errors)
+    monkeypatch.setattr(compare.stimuli, "evaluated", lambda *_: made.append(e) or e)
+    stimuli._draw(stimuli.plain, None)
+    assert len(made) == draws
 
 
 def test_evaluations_are_kept_up_to_so_many_bytes(monkeypatch, rng):

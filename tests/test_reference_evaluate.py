@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from compare.reference import rules
 from compare.reference.evaluate import Quantity, evaluate
 from compare.reference.formats import FORMATS
 from compare.reference.problems import UnsupportedError
@@ -191,6 +192,13 @@ def test_masks_that_are_given_are_dropouts():
     with pytest.raises(UnsupportedError, match=r"1: .*\(5, 6\)"):
         run(net, masks=[mask[:4]])
     run(net.eval())
+
+
+def test_a_form_that_loses_the_error_is_an_error_of_ours(monkeypatch):
+    assert "gelu" in rules.OF_VALUES
+    monkeypatch.setitem(rules.FORMS, "gelu", lambda x, approximate="none": x.v.clone())
+    with pytest.raises(AssertionError, match=r"gelu.* loses the error"):
+        run(nn.Sequential(nn.Linear(4, 3), nn.GELU()))
 
 
 def test_what_cannot_be_followed_is_named():

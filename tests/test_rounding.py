@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from compare.judge import judge_values
 from compare.optimiser import Optimiser
-from compare.reference.evaluate import Quantity, evaluate
+from compare.reference.allowed import C
+from compare.reference.evaluate import Evaluated, Quantity, evaluate
 from compare.reference.formats import format_of
 from compare.reference.operations import products
 from compare.rounding import Step, unit_roundoff, update_allowed
@@ -167,6 +168,25 @@ def test_floors_of_the_formats_change_no_digit_of_an_allowed_error():
     for name in ("float32", "float64"):
         form = format_of(name)
         assert form.floor2**0.5 < form.u**2 * least
+
+
+@pytest.mark.parametrize(
+    ("shape", "at", "part"),
+    [((50, 40), (3, 5), "element 3, 5"), ((9, 8, 7), (1, 2, 3), "element 1, 2, 3"),
+     ((50, 40), (3, slice(None)), "row 3"), ((9, 8, 7), (1,), "slice 1 along axis 0")],
+)  # fmt: skip  # a part a line
+def test_a_part_that_alone_is_off_is_seen_and_called(shape, at, part):
+    """1.5 C u in each element of a part, where E is 1: much less than is allowed to the whole."""
+    ones = torch.ones(shape, dtype=torch.float64)
+    u = unit_roundoff(np.float64)
+    rule = OfValue(Evaluated(ones, ones), u)
+    error = np.zeros(shape)
+    error[at] = 1.5 * C * u
+    found = rule.extent("W1", error, ones.numpy())
+    assert found.part.endswith(part) and found.error > found.allowed
+    assert np.linalg.norm(error) < rule.allowed(), "the whole does not show it"
+    whole = rule.extent("W1", 0.5 * error, ones.numpy())
+    assert whole.part == "its size" and whole.error <= whole.allowed
 
 
 def test_an_operand_that_stands_twice_is_no_two_errors():

@@ -13,7 +13,7 @@ from compare.causes.budget import Budget
 from compare.causes.replay import Given, Planted, Replay
 from compare.evaluation import Convention, probe_of
 from compare.judgement import Judgement, Verdict, judge_tensor, norm
-from compare.rounding import REPLAYS, replay_allowed, unit_roundoff
+from compare.rounding import REPLAYS, keeps_half, replay_allowed, unit_roundoff
 from compare.rules import Derived
 
 Values = Mapping[str, Any]
@@ -131,8 +131,8 @@ class Case:
         """
         value = np.asarray(values.get(name, math.nan))
         size = float(norm(np.where(np.isfinite(value), value, 0)))
-        limit, near = self._limit(name), math.sqrt(unit_roundoff(self.dtype)) * size
-        if not mistakes or not limit < distance(other, value) <= near:
+        limit, off = self._limit(name), distance(other, value)
+        if not mistakes or off <= limit or not keeps_half(off, size, self.dtype):
             return limit
         noise = replay_allowed(self._noise(mistakes)[name], self.rule.e.longest_sum)
         return max(limit, noise)

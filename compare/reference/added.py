@@ -30,7 +30,7 @@ SAMPLE = 1024
 """Terms among which those are counted that are equal."""
 
 FLOORS = 2.0**10
-"""E^2, in floors of the format, up to which a term is a 0 of a few operations, and errs in none."""
+"""E^2, in floors of the format, up to which a term of 0 is that of a few operations, and exact."""
 
 HASH = 0x9E3779B97F4A7C15 - 2**64
 """2^64 by the golden ratio (Knuth, The Art of Computer Programming, volume 3, section 6.4)."""
@@ -100,6 +100,5 @@ def _keys(terms: Tensor, e2: Tensor, places: Tensor | None) -> Tensor:
         bits = (keys + 0.0).contiguous().view(torch.int64)  # + 0.0: no -0.0
         hashed = (bits ^ (bits >> 29)) * HASH + places.unsqueeze(-1) * HASH_OF_PLACE
         keys = (hashed >> 11).to(torch.float64)  # whole numbers below 2^53: exact
-    return torch.where(
-        (e2 > FLOORS * current().format.floor2) & high.isfinite(), keys, torch.inf
-    ).mT.contiguous()
+    errs = torch.where(terms == 0, e2 > FLOORS * current().format.floor2, e2 > 0)
+    return torch.where(errs & high.isfinite(), keys, torch.inf).mT.contiguous()

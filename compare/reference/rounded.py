@@ -125,7 +125,7 @@ def dispatch(func: private.OpOverload, args: tuple[Any, ...], kwargs: dict[str, 
                 current().modules[-1],
             )
     if operation in OF_VALUES:
-        return _by_values(FORMS[operation], args, kwargs)
+        return _checked(_by_values(FORMS[operation], args, kwargs), func)
     if operation in FORMS:
         return _checked(FORMS[operation](*args, **kwargs), func)
     if operation in MOVES:
@@ -229,19 +229,18 @@ def _by_rule(func: private.OpOverload, rounded: list[Rounded], args: Any, kwargs
 
 def _by_values(rule: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """Return what a form of Value gives."""
-    given_args, given_kwargs = _each(_floating_operand, args), _each(_floating_operand, kwargs)
-    return _each(
-        lambda x: (
-            Rounded(x.v, 0.0 if x.e2 is None else x.e2, is_weight=x.is_weight)
-            if isinstance(x, Value)
-            else x
-        ),
-        rule(*given_args, **given_kwargs),
-    )
+    args, kwargs = _each(_as_value, args), _each(_as_value, kwargs)
+    return _each(_as_rounded, rule(*args, **kwargs))
 
 
-def _floating_operand(x: Any) -> Any:
+def _as_value(x: Any) -> Any:
     return operand(x) if _is_floating(x) else x
+
+
+def _as_rounded(x: Any) -> Any:
+    if not isinstance(x, Value):
+        return x
+    return Rounded(x.v, 0.0 if x.e2 is None else x.e2, is_weight=x.is_weight)
 
 
 def _operands(

@@ -116,7 +116,7 @@ def _computed(name: str, f: Callable[..., Any], *given: Any) -> Value:
 
 
 def chosen(condition: Tensor, x: Value | float, y: Value | float) -> Value:
-    """Return `x` where the condition holds, else `y`; none that counts as a kink."""
+    """Return `x` where the condition holds, else `y`; unlike a comparison, this is no kink."""
     a, b = _operand(x), _operand(y)
     e2 = torch.where(condition, *(0.0 if z.e2 is None else z.e2 for z in (a, b)))
     return Value(torch.where(condition, a.v, b.v), e2)

@@ -147,7 +147,8 @@ def _convolution(
     made = made + bias.reshape(1, -1, *[1] * (x.dim() - 2))
     channels = weight.shape[0] // groups if transposed else weight.shape[1]
     more = started2(value(bias), channels * _elements(weight))
-    return Rounded(made.v, made.e2 + more.reshape(1, -1, *[1] * (x.dim() - 2)))
+    more = more.reshape(1, -1, *[1] * (x.dim() - 2))
+    return Rounded(made.v, made.e2 + more, is_weight=made.is_weight)
 
 
 def _transposed(

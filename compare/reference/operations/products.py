@@ -137,10 +137,10 @@ def _addmm(c: Value, a: Value, b: Value, *, beta: float = 1, alpha: float = 1) -
     """beta c + alpha a b."""
     made = product(a, b)
     made = made if alpha == 1 else made * alpha
-    return made if beta == 0 else added_to(c if beta == 1 else c * beta, made, a.shape[-1])
+    return made if beta == 0 else _added_to(c if beta == 1 else c * beta, made, a.shape[-1])
 
 
-def added_to(c: Value, made: Value, n: int) -> Value:
+def _added_to(c: Value, made: Value, n: int) -> Value:
     """Return c + a product of n terms, whichever comes first."""
     o = made + c
     return Value(o.v, o.e2 + started2(c.v, n), o.is_weight)
@@ -170,5 +170,5 @@ def _addr(c: Value, a: Value, b: Value, *, beta: float = 1, alpha: float = 1) ->
 def _linear(x: Value, W: Value, b: Value | None = None) -> Value:
     """x W^T + b."""
     made = product(x.reshape(-1, x.shape[-1]), W.moved(torch.t))
-    made = made if b is None else added_to(b, made, x.shape[-1])
+    made = made if b is None else _added_to(b, made, x.shape[-1])
     return made.reshape(*x.shape[:-1], W.shape[0])
