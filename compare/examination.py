@@ -26,7 +26,7 @@ from compare.identification import Identification, Identity
 from compare.initialisation import init_text, judge_init, name_rule
 from compare.judge import judge_values
 from compare.judgement import DIFFERENCES, Judgement, Verdict, first_failing, judge_fact, overall
-from compare.kept import Kept
+from compare.kept import KEPT
 from compare.numerical import Numerical, judge_numerical, recognised
 from compare.own_loss import is_derivative
 from compare.report import Report
@@ -74,7 +74,6 @@ class Examination:
         self.stimuli = stimuli_of(candidate, rng)
         self.calls = Calls(candidate, self.weight_decay_lambda)
         self.convention = PYTORCH
-        self._kept = Kept()
         self._references: dict[Any, Reference] = {}
         self.numerical: Numerical | None = None
 
@@ -443,7 +442,7 @@ class Examination:
         network = self.candidate.sizes, activation, extras
         if network not in self._references:
             self._references[network] = Reference(
-                self.candidate.sizes, activation, extras=extras, kept=self._kept
+                self.candidate.sizes, activation, extras=extras, kept=KEPT
             )
         return self._references[network].with_decay(decay)
 

@@ -240,8 +240,16 @@ def _constant_ratio(a: Array, e: Array, allowed: float) -> float | None:
     return k if norm(a - k * e) <= max(1.0, abs(k)) * allowed else None
 
 
+SQUARES = 1e-200, 1e200
+"""Sums of squares in which neither overflow nor underflow had a share that counts."""
+
+
 def norm(x: Array, axis: int | tuple[int, ...] | None = None) -> Any:
     """L2 norm, of values near overflow too."""
+    if axis is None and x.dtype == np.float64:
+        square = float(np.vdot(x, x))
+        if SQUARES[0] < square < SQUARES[1]:
+            return math.sqrt(square)
     largest = float(np.abs(x).max(initial=0.0))
     if largest == 0 or not math.isfinite(largest):
         return np.abs(x).sum(axis=axis)

@@ -1,6 +1,7 @@
 """Evaluations that were made already, so that none is made twice."""
 
 import hashlib
+import threading
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
@@ -12,8 +13,8 @@ BYTES = 2**28
 """Of numbers that are kept; beyond it, those that were not asked for the longest go."""
 
 
-class Kept:
-    """The latest evaluations."""
+class Kept(threading.local):
+    """The latest evaluations of a thread: those of another use their modules meanwhile."""
 
     def __init__(self) -> None:
         self._kept: dict[Hashable, tuple[Evaluation, int]] = {}
@@ -40,3 +41,7 @@ def digest(arrays: Iterable[Any]) -> bytes:
         found.update(f"{array.dtype}{array.shape}".encode())
         found.update(np.ascontiguousarray(array).tobytes())
     return found.digest()
+
+
+KEPT = Kept()
+"""Those of all checks of this process: who mends a line and checks again is shown the same."""

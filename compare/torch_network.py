@@ -99,9 +99,10 @@ class Reference:
         if self.kept is None:
             return make()
         network = self.sizes, self.activation, self.weight_decay_lambda, self.extras
-        how = convention, mode.training, gradients, tuple(params), tuple(mode.running)
+        how = convention, mode.training, gradients, self.dtype, self.device
         given = digest((*params.values(), x, t, *mode.running.values(), *mode.masks))
-        return self.kept.get((network, how, given), make)
+        key = network, how, tuple(params), tuple(mode.running), given
+        return self.kept.get(key, make)
 
     def _evaluate(
         self,
@@ -131,10 +132,9 @@ class Reference:
         if self._has_moved(mode):
             moved = torch_ref.to_running(self.net)
             named |= {key: np.asarray(after, np.float64) for key, after in moved.items()}
-        kept = {key: np.asarray(value, np.float64) for key, value in params.items()}
-        return Evaluation(
-            kept, np.asarray(x, np.float64), np.asarray(t), convention, mode, named, self._errors
-        )
+        own = {key: np.array(value, np.float64) for key, value in params.items()}
+        batch = np.array(x, np.float64), np.array(t)
+        return Evaluation(own, *batch, convention, _own(mode), named, self._errors)
 
     def _errors(self, e: Evaluation, dtype: DTypeLike) -> Errors:
         """Return the expected errors of `e`: the same module, in the arithmetic of errors."""
@@ -231,6 +231,12 @@ def _in_book(name: str, value: Evaluated) -> Evaluated:
 def _transposed(name: str, value: Tensor) -> Tensor:
     """Return a weight or its gradient as the book has it, (fan_in, fan_out)."""
     return value.T if name.startswith("W") else value
+
+
+def _own(mode: Mode) -> Mode:
+    """Return the same with arrays of its own."""
+    running = {key: np.array(value) for key, value in mode.running.items()}
+    return replace(mode, running=running, masks=[np.array(mask) for mask in mode.masks])
 
 
 def _array(value: Tensor) -> Float64:

@@ -11,7 +11,7 @@ from compare.cause_wording import columns, language, wrapped
 from compare.causes.mistake import Mistake
 from compare.causes.network import NETWORK
 from compare.causes.number import named
-from compare.causes.replay import Given, Planted, Replay
+from compare.causes.replay import BACKWARD, Given, Planted, Replay
 from compare.causes.run import BATCH, DATA, INIT
 from compare.causes.update import UPDATE
 from compare.evaluation import Mode
@@ -139,7 +139,7 @@ def test_a_replay_without_mistakes_is_the_reference(activation, extras):
             stimulus.params, stimulus.x, stimulus.t, activation, 0.1, mode=e.mode,
             dropout=extras.dropout, layernorm=extras.layernorm,
         )  # fmt: skip  # what, then the circumstances
-        values = Replay(given).values()
+        values = Replay(given).with_gradients().values()
         assert list(values) == list(e.values())
         for name, value in e.values().items():
             assert np.linalg.norm(values[name] - value) <= rule.allowed(name), name
@@ -163,9 +163,30 @@ def states(activation):
                 )  # fmt: skip  # what, then the circumstances
 
 
+def test_what_is_ahead_of_the_gradients_is_told_from_the_way_back(monkeypatch):
+    asked, piece = [], Replay._piece
+    monkeypatch.setattr(Replay, "_piece", lambda c, name: asked.append(name) or piece(c, name))
+    runs = [Replay(given) for given in states("tanh")]
+    assert asked and not set(asked) & set(BACKWARD)
+    asked.clear()
+    for run in runs:
+        run.with_gradients()
+    assert set(asked) == set(BACKWARD)
+
+
+def test_a_way_back_starts_at_the_last_layer_wherever_the_run_was_left():
+    planted = Planted("seed", lambda c: 2 * c.right, {3})
+    run = Replay(next(iter(states("tanh"))))
+    run.i = 1
+    assert np.array_equal(run.with_gradients([planted]).dzs[3], 2 * run.with_gradients().dzs[3])
+
+
 def test_every_row_changes_something_somewhere():
     """One that gives what is right would explain nothing."""
-    given = {a: [(g, Replay(g).values()) for g in states(a)] for a in ("relu", "sigmoid", "tanh")}
+    given = {
+        a: [(g, Replay(g).with_gradients().values()) for g in states(a)]
+        for a in ("relu", "sigmoid", "tanh")
+    }
     for mistake in NETWORK:
         assert any(
             is_changed(mistake, *state)
@@ -179,7 +200,7 @@ def is_changed(mistake, given, right):
     fixed_number = None if number is None else (lambda _: number)
     planted = Planted(mistake.piece, mistake.change, None, fixed_number)
     try:
-        wrong = Replay(given, [planted]).values()
+        wrong = Replay(given, [planted]).with_gradients().values()
     except (LookupError, ZeroDivisionError):
         return False
     return not all(np.array_equal(wrong[k], right[k], equal_nan=True) for k in right)

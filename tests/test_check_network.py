@@ -13,6 +13,7 @@ import torch
 import compare.conventions
 import compare.kept
 import compare.stimuli
+import compare.torch_network
 from compare import assert_parity, check_network
 from compare.initialisation import judge_init, name_rule
 from compare.judgement import Verdict
@@ -784,6 +785,25 @@ def test_a_batch_is_drawn_again_as_long_as_that_may_help(monkeypatch, rng, alive
     monkeypatch.setattr(compare.stimuli, "evaluated", lambda *_: made.append(e) or e)
     stimuli._draw(stimuli.plain, None)
     assert len(made) == draws
+
+
+def test_a_second_check_evaluates_nothing_again(monkeypatch, rng):
+    net = MultiLayerNet(4, [3], 2, rng=rng)
+    first = check_network(net)
+    monkeypatch.setattr(compare.torch_network, "evaluate", None)  # which would raise
+    assert check_network(net).judgements == first.judgements
+
+
+def test_what_is_kept_is_its_own(rng):
+    reference = Reference((3, 4, 2), "relu", kept=Kept())
+    stimulus = Stimuli((3, 4, 2), np.float64, rng).plain()
+    given = {key: value.copy() for key, value in stimulus.params.items()}
+    x, t = stimulus.x.copy(), stimulus.t
+    first = reference.evaluate(given, x, t)
+    given["W1"] += 1
+    x += 1
+    assert np.array_equal(first.params["W1"], stimulus.params["W1"])
+    assert np.array_equal(first.x, stimulus.x)
 
 
 def test_evaluations_are_kept_up_to_so_many_bytes(monkeypatch, rng):

@@ -14,7 +14,7 @@ from compare.causes.case import Case
 from compare.causes.extended import EXTENDED
 from compare.causes.factor import between, factor, times
 from compare.causes.network import NETWORK
-from compare.causes.replay import Given, Replay
+from compare.causes.replay import Given, Planted, Replay
 from compare.causes.scopes import BATCHNORM, DROPOUT, scopes
 from compare.diagnosis import Search
 from compare.judgement import Verdict
@@ -38,8 +38,25 @@ def case(actual=None):
     stimulus = Stimuli((6, 7, 7, 5), np.float64, np.random.default_rng(0)).plain()
     e = evaluated(stimulus, reference)
     given = Given(stimulus.params, stimulus.x, stimulus.t, "tanh")
-    values = {**e.values(), **(actual(Replay(given).values()) if actual else {})}
+    values = {**e.values(), **(actual(Replay(given).with_gradients().values()) if actual else {})}
     return Case("one", given, values, e.values(), Derived(e, np.float64), np.dtype(np.float64))
+
+
+def test_a_replay_does_not_depend_on_what_was_replayed_before(monkeypatch):
+    """Runs forward are kept, for what follows them."""
+    ahead = Planted("affine", lambda c: c.right + 1)
+    back = Planted("dW", lambda c: 2 * c.right)
+    alone = {m: case().replayed(m) for m in ((), (ahead,), (back,), (ahead, back))}
+    one, made, forward = case(), [], Replay._forward
+    monkeypatch.setattr(Replay, "_forward", lambda c: made.append(c) or forward(c))
+    for mistakes in ((back,), (ahead, back), (), (ahead,), (back,)):
+        found = one.replayed(mistakes)
+        assert all(np.array_equal(found[key], alone[mistakes][key]) for key in found)
+        assert found.keys() == alone[mistakes].keys()
+    assert len(made) == 4  # the last was replayed before
+    one.network((back,))
+    one.network()
+    assert len(made) == 5
 
 
 # factors

@@ -1,5 +1,6 @@
 """One state in which the candidate was asked, and how a replay fits what it gave there."""
 
+import copy
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,10 +28,14 @@ def distance(one: Any, other: Any) -> float:
     Which elements are lost depends on how 0 times inf is avoided, and does not count.
     """
     a, b = np.asarray(one), np.asarray(other)
-    if a.shape != b.shape or np.isfinite(a).all() != np.isfinite(b).all():
+    if a.shape != b.shape:
         return math.inf
-    finite = np.isfinite(a) & np.isfinite(b)
-    return float(norm(np.where(finite, a, 0) - np.where(finite, b, 0)))
+    of_a, of_b = np.isfinite(a), np.isfinite(b)
+    if of_a.all() and of_b.all():
+        return float(norm(a - b))
+    if of_a.all() or of_b.all():
+        return math.inf
+    return float(norm(np.where(of_a & of_b, a, 0) - np.where(of_a & of_b, b, 0)))
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,11 @@ class Case:
     def network(self, mistakes: Mistakes = (), *, gradients: bool = True) -> Replay:
         """Return a network with these mistakes that has run here, which counts."""
         self.budget.spend()
-        return Replay(self.given, mistakes, gradients=gradients)
+        ahead = tuple(mistake for mistake in mistakes if mistake.is_ahead)
+        if self._kept.get("ahead") != ahead:
+            self._kept["run"], self._kept["ahead"] = Replay(self.given, ahead), ahead
+        run: Replay = self._kept["run"]
+        return run.with_gradients(mistakes) if gradients else copy.copy(run)
 
     def under(self, convention: Convention) -> "Case":
         """Return the same where the network is meant to follow another convention."""
@@ -114,25 +123,28 @@ class Case:
 
     def fits(self, name: str, values: Values, mistakes: Mistakes) -> bool:
         """Whether the candidate's `name` is that of the replay, to rounding."""
-        actual, value = self.actual[name], values.get(name, math.nan)
-        return distance(actual, value) <= self._allowed(name, values, mistakes, actual)
+        off = distance(self.actual[name], values.get(name, math.nan))
+        return off <= self._allowed(name, values, mistakes, off)
 
     def is_changed(self, name: str, before: Mistakes, after: Mistakes) -> bool:
         """Whether `name` with mistakes differs from that with others by more than rounding can.
 
         Both err by what is allowed: what is no more than twice that apart may be one value.
         """
-        one, other = self.replayed(before)[name], self.replayed(after).get(name, math.nan)
-        return distance(one, other) > 2 * self._allowed(name, self.replayed(after), after, one)
+        values = self.replayed(after)
+        off = distance(self.replayed(before)[name], values.get(name, math.nan))
+        return off > 2 * self._allowed(name, values, after, off)
 
-    def _allowed(self, name: str, values: Values, mistakes: Mistakes, other: Any) -> float:
+    def _allowed(self, name: str, values: Values, mistakes: Mistakes, off: float) -> float:
         """Return how far `name` may be from `values`, which a replay with the mistakes gave; less
-        where `other` is so far off that it is too far by either rule.
+        where it is so far off that it is too far by either rule.
         """
+        limit = self._limit(name)
+        if not mistakes or off <= limit:
+            return limit
         value = np.asarray(values.get(name, math.nan))
         size = float(norm(np.where(np.isfinite(value), value, 0)))
-        limit, off = self._limit(name), distance(other, value)
-        if not mistakes or off <= limit or not keeps_half(off, size, self.dtype):
+        if not keeps_half(off, size, self.dtype):
             return limit
         noise = replay_allowed(self._noise(mistakes)[name], self.rule.e.longest_sum)
         return max(limit, noise)

@@ -5,6 +5,7 @@ With one, it goes wrong as the candidate would: forward first, then back through
 were kept, formula by formula, as code written by hand does and autograd never would.
 """
 
+import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,12 @@ Change = Callable[..., Any]
 RECTIFIERS = ("relu", "leaky_relu")
 """Activations whose derivative jumps at 0."""
 
+BACKWARD = (
+    "seed_softmax", "seed", "undrop", "slope", "dgamma", "dbeta", "unnorm", "dW", "decay", "db",
+    "dx", "grads",
+)  # fmt: skip  # in the order in which they are computed
+"""The pieces of the way back."""
+
 
 @dataclass(frozen=True)
 class Planted:
@@ -36,6 +43,11 @@ class Planted:
     change: Change
     layers: Collection[int] | None = None
     number: Callable[["Replay"], float] | None = None
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it is on the way forward, before any gradient."""
+        return self.piece not in BACKWARD
 
     def is_at(self, piece: str, layer: int) -> bool:
         """Whether it is in this piece of this layer."""
@@ -80,7 +92,7 @@ class Given:
 
 
 class Replay:
-    """One run of the network, with mistakes; the c of a catalogue's `lambda c: ...`.
+    """One run of the network forward, with mistakes; the c of a catalogue's `lambda c: ...`.
 
     Attributes
     ----------
@@ -99,9 +111,7 @@ class Replay:
         As above.
     """
 
-    def __init__(
-        self, given: Given, mistakes: Sequence[Planted] = (), *, gradients: bool = True
-    ) -> None:
+    def __init__(self, given: Given, mistakes: Sequence[Planted] = ()) -> None:
         self.given, self._mistakes = given, mistakes
         self.i = 0
         self.right: Any = None
@@ -131,8 +141,16 @@ class Replay:
         self.das: dict[int, Float64] = {}
         with np.errstate(all="ignore"):
             self._forward()
-            if given.mode.training and gradients:
-                self._backward()
+
+    def with_gradients(self, mistakes: Sequence[Planted] | None = None) -> "Replay":
+        """Return the same run with its way back and, on that, these mistakes; None: its own."""
+        run = copy.copy(self)
+        run._mistakes = self._mistakes if mistakes is None else mistakes
+        run.grads, run.dzs, run.das = {}, {}, {}
+        if run.training:
+            with np.errstate(all="ignore"):
+                run._backward()
+        return run
 
     # what a piece can see
 
@@ -434,6 +452,7 @@ class Replay:
         return self.ds[i]
 
     def _backward(self) -> None:
+        self.i = self.L
         self.y = self._piece("seed_softmax")
         self.dzs[self.L] = self._piece("seed")
         for i in range(self.L, 0, -1):
