@@ -155,7 +155,7 @@ RIGHT = {
 }
 
 
-@pytest.mark.parametrize("name", one_in(3, RIGHT))
+@pytest.mark.parametrize("name", one_in(5, RIGHT))
 def test_right_network_is_same_and_its_conventions_are_named(name):
     make, conventions = RIGHT[name]
     report = check_network(make())

@@ -3,7 +3,7 @@
 import gzip
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -148,8 +148,9 @@ def digits():
     }
 
 
-@pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh"])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("activation", "dtype"), one_in(3, product(["relu", "sigmoid", "tanh"], ["float64", "float32"]))
+)
 def test_training_is_judged_same(digits, activation, dtype):
     options = parse_options(
         ["--steps", "5", "--batch-size", "16", "--hidden", "20", "15", "--activation", activation,

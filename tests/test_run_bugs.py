@@ -39,7 +39,7 @@ def digits():
     return load_data("digits", None, "float64", "cpu", print)
 
 
-@pytest.mark.parametrize("bug", one_in(4, PLAIN), ids=lambda bug: bug.name)
+@pytest.mark.parametrize("bug", one_in(6, PLAIN), ids=lambda bug: bug.name)
 def test_planted_bug_is_seen_and_placed(bug):
     with planted(bug):
         report = run()

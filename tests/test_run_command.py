@@ -53,7 +53,7 @@ def report():
     "dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)]
 )  # in float32, test_run_extend.py has one with a state and one without
 @pytest.mark.parametrize(
-    "optimizer", one_in(2, ["momentum", "nesterov", "adagrad", "rmsprop", "adam"])
+    "optimizer", one_in(4, ["momentum", "nesterov", "adagrad", "rmsprop", "adam"])
 )
 def test_run_with_another_optimizer_is_judged_with_its_state(tmp_path, capsys, optimizer, dtype):
     options = ["--optimizer", optimizer, "--weight-decay", "0.001", "--dtype", dtype, *ONE]
