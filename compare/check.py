@@ -58,6 +58,7 @@ def check_network(
 
     The network is run at parameters and on batches of our own, chosen so that mistakes show, and
     is left with the parameters that it came with. Nothing has to be passed but the network.
+    What PyTorch gives is kept for the next check of this process, in at most 256 MB.
 
     Parameters
     ----------

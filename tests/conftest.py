@@ -12,6 +12,8 @@ import pytest
 import torch
 
 import compare.child
+import compare.examination
+from compare.kept import Kept
 from compare.threads import one_thread_each
 
 MNIST_PLACES = (
@@ -85,3 +87,10 @@ def nowhere(monkeypatch, tmp_path):
 
     monkeypatch.setattr(urllib.request, "urlopen", offline)
     return tmp_path
+
+
+@pytest.fixture
+def monkeypatch(monkeypatch):
+    """What a test evaluates while something is patched is kept for it alone."""
+    monkeypatch.setattr(compare.examination, "KEPT", Kept())
+    return monkeypatch
