@@ -247,7 +247,8 @@ SQUARES = 1e-200, 1e200
 def norm(x: Array, axis: int | tuple[int, ...] | None = None) -> Any:
     """L2 norm, of values near overflow too."""
     if axis is None and x.dtype == np.float64:
-        square = float(np.vdot(x, x))
+        flat = x.ravel(order="K")
+        square = float(flat @ flat)
         if SQUARES[0] < square < SQUARES[1]:
             return math.sqrt(square)
     largest = float(np.abs(x).max(initial=0.0))

@@ -3,6 +3,7 @@
 import json
 import random
 import sys
+import threading
 import warnings
 from types import SimpleNamespace
 
@@ -11,10 +12,13 @@ import pytest
 import torch
 
 import compare.conventions
+import compare.examination
 import compare.kept
 import compare.stimuli
 import compare.torch_network
 from compare import assert_parity, check_network
+from compare.architecture import Extras
+from compare.evaluation import Mode
 from compare.initialisation import judge_init, name_rule
 from compare.judgement import Verdict
 from compare.kept import Kept, digest
@@ -795,15 +799,33 @@ def test_a_second_check_evaluates_nothing_again(monkeypatch, rng):
 
 
 def test_what_is_kept_is_its_own(rng):
-    reference = Reference((3, 4, 2), "relu", kept=Kept())
-    stimulus = Stimuli((3, 4, 2), np.float64, rng).plain()
-    given = {key: value.copy() for key, value in stimulus.params.items()}
-    x, t = stimulus.x.copy(), stimulus.t
-    first = reference.evaluate(given, x, t)
-    given["W1"] += 1
-    x += 1
-    assert np.array_equal(first.params["W1"], stimulus.params["W1"])
-    assert np.array_equal(first.x, stimulus.x)
+    reference = Reference((3, 4, 2), "relu", 0.0, Extras(True, 0.3), kept=Kept())
+    s = Stimuli((3, 4, 2), np.float64, rng, normalized=True).plain()
+    mode = Mode(True, s.running, [rng.random((len(s.x), 4)) > 0.3])
+    first = reference.evaluate(s.params, s.x, s.t, mode=mode)
+    theirs = [*s.params.values(), s.x, s.t, *s.running.values(), *mode.masks]
+    kept = [*first.params.values(), first.x, first.t]
+    kept += [*first.mode.running.values(), *first.mode.masks]
+    for mine, other in zip(kept, theirs, strict=True):
+        assert np.array_equal(mine, other)
+        assert not np.shares_memory(mine, other)
+
+
+def test_each_thread_keeps_its_own():
+    kept, made = Kept(), []
+    e = SimpleNamespace(params={}, x=np.zeros(1), named={})
+    for _ in range(2):
+        kept.get("a", lambda: made.append(1) or e)
+    thread = threading.Thread(target=lambda: kept.get("a", lambda: made.append(2) or e))
+    thread.start()
+    thread.join()
+    assert made == [1, 2]
+
+
+def test_what_is_patched_is_kept_apart(monkeypatch):
+    assert compare.examination.KEPT is not compare.kept.KEPT
+    monkeypatch.undo()
+    assert compare.examination.KEPT is compare.kept.KEPT
 
 
 def test_evaluations_are_kept_up_to_so_many_bytes(monkeypatch, rng):

@@ -30,12 +30,12 @@ def distance(one: Any, other: Any) -> float:
     a, b = np.asarray(one), np.asarray(other)
     if a.shape != b.shape:
         return math.inf
-    of_a, of_b = np.isfinite(a), np.isfinite(b)
-    if of_a.all() and of_b.all():
+    finite = np.isfinite(a) & np.isfinite(b)
+    if finite.all():
         return float(norm(a - b))
-    if of_a.all() or of_b.all():
+    if np.isfinite(a).all() or np.isfinite(b).all():
         return math.inf
-    return float(norm(np.where(of_a & of_b, a, 0) - np.where(of_a & of_b, b, 0)))
+    return float(norm(np.where(finite, a, 0) - np.where(finite, b, 0)))
 
 
 @dataclass(frozen=True)
